@@ -1,0 +1,1 @@
+"""CDK stacks: composition only; `stacks.constructs` define the resources."""

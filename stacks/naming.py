@@ -1,0 +1,64 @@
+"""Every name that crosses a stack, or that a tool outside the stacks looks up, lives here.
+
+Names of things that CloudFormation replaces travel as plain strings instead of exports, because an
+export locks the stack that produces it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PREFIX = "twin"
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names of one environment, for example `Names("prod")`."""
+
+    environment: str
+
+    def stack(self, noun: str) -> str:
+        """Name of the CloudFormation stack that `noun` names: `twin-prod-storage`."""
+        return f"{PREFIX}-{self.environment}-{noun}"
+
+    @property
+    def endpoint(self) -> str:
+        """SageMaker realtime endpoint."""
+        return f"{PREFIX}-{self.environment}-realtime"
+
+    @property
+    def inference_component(self) -> str:
+        """Inference component on the realtime endpoint."""
+        return f"{PREFIX}-{self.environment}-realtime-model"
+
+    @property
+    def model_package_group(self) -> str:
+        """Model Registry group."""
+        return f"{PREFIX}-{self.environment}-models"
+
+    @property
+    def metrics_namespace(self) -> str:
+        """CloudWatch namespace of the metrics that the functions emit."""
+        return "LlmTwin"
+
+
+VARIANT = "main"
+"""Name of the production variant of every endpoint."""
+
+VECTOR_INDEX = "corpus"
+"""Name of the S3 Vectors index within its bucket."""
+
+INDEX_STATE_PREFIX = "index-state/"
+"""Exchange-bucket prefix where the ingestion function records what it indexed of each corpus object."""
+
+
+class Outputs:
+    """CloudFormation output keys that `python -m twin` reads."""
+
+    CORPUS_BUCKET = "CorpusBucketName"
+    EXCHANGE_BUCKET = "ExchangeBucketName"
+    VECTOR_BUCKET = "VectorBucketName"
+    DEAD_LETTER_QUEUE_URL = "DeadLetterQueueUrl"
+    API_URL = "ApiUrl"
+    API_ID = "ApiId"
+    ENDPOINT = "EndpointName"

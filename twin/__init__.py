@@ -1,0 +1,1 @@
+"""The tool side of the LLM Twin Stack: settings, bundling, the local cloud, the corpus and the CLI."""
