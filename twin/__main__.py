@@ -1,0 +1,9 @@
+"""`python -m twin`."""
+
+from __future__ import annotations
+
+import sys
+
+from twin.cli.main import main
+
+sys.exit(main())

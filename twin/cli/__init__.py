@@ -1,0 +1,1 @@
+"""`python -m twin`: parse, call, print."""

@@ -1,0 +1,97 @@
+"""The command line's parser; each command calls one function and turns its errors into one message."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from twin.cli.output import fail
+from twin.deployment.cdk import CdkError
+from twin.deployment.outputs import NotDeployedError
+from twin.deployment.target import DEFAULT_PORT, LOCAL_ENVIRONMENT
+from twin.settings import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _environments() -> list[str]:
+    return sorted(path.stem for path in (ROOT / "environments").glob("*.yaml"))
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="twin", description="Deploy, fill and ask an LLM twin.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, help_text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=help_text, description=help_text)
+        command.add_argument(
+            "--port", type=int, default=DEFAULT_PORT, help="port of the local cloud (default: %(default)s)"
+        )
+        return command
+
+    def add_env(command: argparse.ArgumentParser) -> None:
+        command.add_argument(
+            "--env",
+            default=LOCAL_ENVIRONMENT,
+            choices=_environments(),
+            help="environment file to use (default: %(default)s)",
+        )
+
+    up = add("up", "Start the local cloud, deploy every stack, load the sample corpus and ask a question.")
+    up.add_argument("--model", help="model behind the endpoint: extractive, openai:URL or transformers:PATH")
+    add("down", "Stop the local cloud; its state stays in .local/.")
+    add("status", "Say whether the local cloud runs, and where.")
+    ask = add("ask", "Ask the twin a question and print the streamed answer with its sources.")
+    ask.add_argument("question")
+    add_env(ask)
+    corpus = add("corpus", "Manage the corpus.")
+    corpus.add_argument("action", choices=["sync"], help="sync: upload what changed, remove what is gone")
+    corpus.add_argument("directory", type=Path)
+    corpus.add_argument("--wait", action="store_true", help="return when every document is searchable")
+    corpus.add_argument("--yes", action="store_true", help="remove documents that are gone without asking")
+    add_env(corpus)
+    for name, help_text in (
+        ("synth", "Synthesize an environment's templates into build/assembly/."),
+        ("diff", "Show what a deploy would change."),
+        ("deploy", "Deploy every stack of an environment."),
+    ):
+        add_env(add(name, help_text))
+    return parser
+
+
+def _handlers() -> dict[str, Callable[[argparse.Namespace], int]]:
+    # The commands import what they need when they run: `synth` does without the local cloud's packages.
+    from twin.cli import commands
+
+    return {
+        "up": commands.up,
+        "down": commands.down,
+        "status": commands.status,
+        "ask": commands.ask,
+        "corpus": commands.corpus_sync,
+        "synth": commands.cdk,
+        "diff": commands.cdk,
+        "deploy": commands.cdk,
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return the process's exit status."""
+    parsed = build_parser().parse_args(arguments)
+    try:
+        return _handlers()[parsed.command](parsed)
+    except (SettingsError, CdkError, NotDeployedError) as error:
+        fail(str(error))
+    except (ClientError, BotoCoreError) as error:
+        fail(f"the cloud refused or could not be reached: {error}")
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        return 130
+    return 1

@@ -1,0 +1,92 @@
+"""Runs the pinned CDK command line and turns its output into short progress lines."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from twin.deployment.target import Target
+
+BOOTSTRAP_STACK = "CDKToolkit"
+_TAIL_LINES = 30
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+_STACK_DONE = re.compile(r"^\s*✅\s+(?P<stack>[\w-]+)(?P<unchanged> \(no changes\))?")
+
+
+class CdkError(Exception):
+    """The CDK command line failed; the message ends with the last lines that it printed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cdk:
+    """The CDK command line of the repository at `root`, speaking to one target."""
+
+    root: Path
+    target: Target
+    log: Path
+
+    def bootstrap(self, account: str) -> None:
+        """Create the bootstrap stack: the bucket and roles through which `cdk deploy` works."""
+        # No app is needed to bootstrap; naming one would cost a synth.
+        self._quietly(["bootstrap", f"aws://{account}/{self.target.region}", "--app", ""], _ignore)
+
+    def deploy(self, progress: Callable[[str, bool], None]) -> None:
+        """Deploy every stack, calling `progress(stack, changed)` as each one is done."""
+
+        def read(line: str) -> None:
+            if match := _STACK_DONE.match(line):
+                progress(match["stack"], match["unchanged"] is None)
+
+        arguments = ["deploy", "--all", "--concurrency", "4", "--asset-parallelism", "--progress", "events"]
+        self._quietly([*arguments, *self._app(), "--require-approval", "never", "--no-notices"], read)
+
+    def run(self, command: str, arguments: Sequence[str] = ()) -> int:
+        """Run `cdk COMMAND` for this environment in the caller's terminal; return its exit status."""
+        words = [self._executable, command, *arguments, *self._app(), "--no-notices"]
+        return subprocess.run(
+            words, cwd=self.root, env=self.target.process_environment(), check=False
+        ).returncode
+
+    @property
+    def _executable(self) -> str:
+        return str(self.root / "node_modules" / ".bin" / "cdk")
+
+    def _app(self) -> list[str]:
+        environment = self.target.environment
+        return ["--context", f"env={environment}", "--output", f"build/assembly/{environment}"]
+
+    def _quietly(self, arguments: Sequence[str], read: Callable[[str], None]) -> None:
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        lines: list[str] = []
+        with self.log.open("w", encoding="utf-8") as log:
+            process = subprocess.Popen(
+                [self._executable, *arguments],
+                cwd=self.root,
+                env=self.target.process_environment(),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                encoding="utf-8",
+            )
+            assert process.stdout is not None  # noqa: S101 - stdout=PIPE
+            for raw in process.stdout:
+                line = _ANSI.sub("", raw.rstrip("\n"))
+                log.write(line + "\n")
+                log.flush()
+                lines.append(line)
+                read(line)
+        if process.wait() != 0:
+            tail = "\n".join(lines[-_TAIL_LINES:])
+            raise CdkError(
+                f"`cdk {arguments[0]}` exited {process.returncode}. All of its output: {self.log}\n{tail}"
+            )
+
+
+def _ignore(line: str) -> None:
+    del line
