@@ -1,0 +1,114 @@
+"""One environment file, and the rules across its sections."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import model_validator
+
+from twin.settings.accelerators import FP8_ARCHITECTURES, runs_dtype, runs_quantization
+from twin.settings.api import ApiSettings
+from twin.settings.base import Section, refuse, setting
+from twin.settings.functions import FunctionSettings, LogSettings
+from twin.settings.local import LocalSettings
+from twin.settings.model import ModelSettings
+from twin.settings.network import NetworkSettings
+from twin.settings.persona import Persona
+from twin.settings.realtime import RealtimeSettings
+from twin.settings.retrieval import RetrievalSettings
+
+LOCAL = "local"
+DISPOSABLE = frozenset({LOCAL, "dev"})
+"""Environments whose data may be deleted with their stacks."""
+
+QUESTION_TOKENS = 512
+"""Tokens of the context window kept for the persona and the conversation."""
+
+
+class Environment(Section):
+    """Everything that one environment chooses."""
+
+    name: str = setting(
+        "Name of the environment and of its file.", unit="name", pattern=r"^[a-z][a-z0-9]{1,15}$"
+    )
+    account: str = setting("AWS account.", unit="AWS account id", pattern=r"^\d{12}$", examples=["111122223333"])
+    region: str = setting("AWS region.", unit="region name", pattern=r"^[a-z]{2}(-[a-z]+)+-\d$", examples=["us-east-1"])
+    removal: Literal["retain", "destroy"] = setting(
+        "What becomes of stored data when its stack is deleted.", unit="policy"
+    )
+    model: ModelSettings = setting("The model.", unit="section")
+    realtime: RealtimeSettings = setting("The realtime endpoint.", unit="section")
+    retrieval: RetrievalSettings = setting("Search in the corpus.", unit="section")
+    persona: Persona = setting("Who the twin is.", unit="section")
+    api: ApiSettings = setting("The API.", unit="section")
+    network: NetworkSettings = setting("The private network.", unit="section")
+    functions: FunctionSettings = setting("The Lambda functions.", unit="section", default=FunctionSettings())
+    logs: LogSettings = setting("Logs.", unit="section")
+    local: LocalSettings | None = setting("The local cloud; only in local.yaml.", unit="section", default=None)
+
+    @model_validator(mode="after")
+    def _data_outlives_stacks(self) -> Self:
+        if self.removal == "destroy" and self.name not in DISPOSABLE:
+            refuse("removal", self.removal, f"retain; only {' and '.join(sorted(DISPOSABLE))} may destroy data")
+        return self
+
+    @model_validator(mode="after")
+    def _local_only_in_local(self) -> Self:
+        if self.local is not None and self.name != LOCAL:
+            refuse("local", self.local.model_dump(), "no value; the section belongs in the environment 'local'")
+        if self.local is None and self.name == LOCAL:
+            refuse("local", None, "the section 'local' with model, time_to_first_token_ms, inter_token_latency_ms")
+        return self
+
+    @model_validator(mode="after")
+    def _context_window_holds_all(self) -> Self:
+        room = self.model.max_model_len - QUESTION_TOKENS - self.api.max_output_tokens
+        if room < self.retrieval.context_tokens:
+            refuse(
+                "retrieval.context_tokens",
+                self.retrieval.context_tokens,
+                f"at most {max(room, 0)} tokens: model.max_model_len {self.model.max_model_len} less "
+                f"api.max_output_tokens {self.api.max_output_tokens} less {QUESTION_TOKENS} for persona and question",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _gpus_run_the_model(self) -> Self:
+        for instance in self.realtime.instances:
+            if not runs_quantization(instance, self.model.quantization):
+                refuse(
+                    "model.quantization",
+                    self.model.quantization,
+                    f"none, awq, gptq or bitsandbytes while realtime.instance_types has {instance.name} "
+                    f"({instance.gpu}, {instance.architecture}); fp8 runs on {', '.join(sorted(FP8_ARCHITECTURES))}",
+                )
+            if not runs_dtype(instance, self.model.dtype):
+                refuse(
+                    "model.dtype",
+                    self.model.dtype,
+                    f"float16 while realtime.instance_types has {instance.name} "
+                    f"({instance.gpu}, {instance.architecture}), which has no bfloat16",
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _target_within_batch(self) -> Self:
+        if self.realtime.target_concurrency_per_copy > self.model.max_num_seqs:
+            refuse(
+                "realtime.target_concurrency_per_copy",
+                self.realtime.target_concurrency_per_copy,
+                f"at most model.max_num_seqs, which is {self.model.max_num_seqs}; more would wait in the queue",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _zones_in_region(self) -> Self:
+        for index, zone in enumerate(self.network.availability_zones):
+            if zone[:-1] != self.region:
+                refuse(f"network.availability_zones.{index}", zone, f"a zone of {self.region}, such as {self.region}a")
+        return self
+
+    @property
+    def retains_data(self) -> bool:
+        """Whether stored data outlives its stack."""
+        return self.removal == "retain"

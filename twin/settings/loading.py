@@ -1,0 +1,70 @@
+"""From a YAML file to an `Environment`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from twin.settings.accepted import SchemaReader
+from twin.settings.environment import Environment
+from twin.settings.errors import SettingsError, settings_error
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML whose mappings have unique keys and whose dates stay text."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - overrides an attribute that PyYAML declares unannotated
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                line = key.start_mark.line + 1
+                raise SettingsError(
+                    f"{self.name}: {key.value} is given twice, again on line {line}; accepted: each key once"
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def load(path: Path) -> Environment:
+    """Read and check an environment file.
+
+    Raises:
+        SettingsError: the file is absent, is not YAML, or holds a value that is not accepted.
+    """
+    shown = f"{path.parent.name}/{path.name}"
+    data = _parse(path, shown)
+    try:
+        environment = Environment.model_validate_json(json.dumps(data), strict=True)
+    except ValidationError as error:
+        raise settings_error(shown, error, SchemaReader(Environment.model_json_schema())) from None
+    if environment.name != path.stem:
+        raise SettingsError(f'{shown}: name is "{environment.name}"; accepted: {path.stem}, the name of the file')
+    return environment
+
+
+def _parse(path: Path, shown: str) -> Any:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        present = sorted(other.stem for other in path.parent.glob("*.yaml"))
+        raise SettingsError(
+            f"{shown}: no such file; accepted: one of the environments {', '.join(present) or '(none)'}"
+        ) from None
+    loader = _Loader(text)
+    loader.name = shown
+    try:
+        return loader.get_single_data()
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{shown}: is not YAML: {' '.join(str(error).split())}") from None
+    finally:
+        loader.dispose()
