@@ -1,0 +1,70 @@
+"""Composition: the environment's settings, the real adapters, the application."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from retrieval import Encoder
+
+from orchestrator.aws.client import AwsClient, http_client
+from orchestrator.aws.endpoints import endpoint_url
+from orchestrator.chat import Adapters
+from orchestrator.encoder import BackgroundEncoder
+from orchestrator.environment import Environment
+from orchestrator.model import SageMakerModel
+from orchestrator.search import S3VectorsRetriever
+from orchestrator.service import create_app
+from orchestrator.telemetry import PowertoolsTelemetry
+from orchestrator.tracing import tracing
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from fastapi import FastAPI
+
+
+def compose(environment: Environment, region: str) -> FastAPI:
+    """The application on AWS, or on whatever the standard `AWS_ENDPOINT_URL` variables name."""
+    http = http_client()
+    encoder = BackgroundEncoder(Encoder.load)
+    traces = tracing(environment.powertools_service_name)
+    adapters = Adapters(
+        model=SageMakerModel(
+            AwsClient(
+                http,
+                base_url=endpoint_url("sagemaker_runtime", region),
+                signing_name="sagemaker",
+                region=region,
+            ),
+            endpoint_name=environment.endpoint_name,
+            inference_component_name=environment.inference_component_name,
+        ),
+        retriever=S3VectorsRetriever(
+            encoder,
+            AwsClient(
+                http, base_url=endpoint_url("s3vectors", region), signing_name="s3vectors", region=region
+            ),
+            bucket=environment.vector_bucket_name,
+            index=environment.vector_index_name,
+        ),
+        telemetry=PowertoolsTelemetry(environment),
+        tracing=traces,
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        """What takes long is loaded while the first requests may already come in."""
+        encoder.start()
+        loading = asyncio.create_task(asyncio.to_thread(traces.load))
+        yield
+        await loading
+        encoder.close()
+        await http.aclose()
+
+    return create_app(environment, adapters, ready=lambda: not encoder.failed, lifespan=lifespan)
+
+
+app = compose(Environment.read(), os.environ["AWS_REGION"])

@@ -1,0 +1,144 @@
+"""Answering a chat request: sources, prompt, model, and what the answer tells about its sources."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.errors import ModelNotFoundError, RetrievalUnavailableError, StreamBrokenError
+from orchestrator.prompt import Limits, Prompt, build_prompt
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from retrieval import Passage
+
+    from orchestrator.environment import Environment
+    from orchestrator.model import Model
+    from orchestrator.pacing import Pace
+    from orchestrator.request import ChatRequest
+    from orchestrator.search import Retriever
+    from orchestrator.telemetry import Record, Telemetry
+    from orchestrator.tracing import Tracing
+
+
+@dataclass(frozen=True, slots=True)
+class Adapters:
+    """What the service reaches outside itself."""
+
+    model: Model
+    retriever: Retriever
+    telemetry: Telemetry
+    tracing: Tracing
+
+
+class Chat:
+    """Answers chat requests under one environment's settings."""
+
+    def __init__(self, environment: Environment, adapters: Adapters, pace: Pace) -> None:
+        self._environment = environment
+        self._adapters = adapters
+        self._pace = pace
+        self._limits = Limits(
+            context=environment.max_model_len,
+            output=environment.max_output_tokens,
+            sources=environment.retrieval_context_tokens,
+        )
+
+    async def complete(self, request: ChatRequest, record: Record) -> dict[str, Any]:
+        """Return the chat completion. Raises `ApiError`."""
+        prompt = await self._prompt(request, record)
+        with self._adapters.tracing.stage("model"):
+            answer = await self._pace.whole(self._adapters.model.complete(self._body(request, prompt)))
+        record.count_usage(answer.get("usage"))
+        self._adapters.telemetry.content(record.request_id, answer=str(answer.get("choices")))
+        return {**answer, **_about_sources(prompt)}
+
+    async def stream(self, request: ChatRequest, record: Record) -> AsyncGenerator[dict[str, Any], None]:
+        """Return the chunks once the first one is there. Raises `ApiError` here and from the chunks."""
+        record.streamed = True
+        prompt = await self._prompt(request, record)
+        chunks = self._chunks(request, prompt, record)
+        try:
+            with self._adapters.tracing.stage("model"):
+                first = await anext(chunks)
+        except StopAsyncIteration:
+            raise StreamBrokenError from None
+        record.ttft_ms = record.elapsed_ms()
+        return _with_first({**first, **_about_sources(prompt)}, chunks)
+
+    async def _prompt(self, request: ChatRequest, record: Record) -> Prompt:
+        if request.model != self._environment.model_id:
+            message = f"The model '{request.model}' does not exist. Use '{self._environment.model_id}'."
+            raise ModelNotFoundError(message)
+        self._adapters.telemetry.content(record.request_id, question=request.question)
+        found = await self._find(request, record)
+        prompt = build_prompt(request, self._environment.persona, found, self._limits)
+        record.sources, record.grounded = len(prompt.sources), prompt.grounded
+        return prompt
+
+    async def _find(self, request: ChatRequest, record: Record) -> list[Passage] | None:
+        """The sources that are similar enough, or None where none are asked for."""
+        if not request.retrieval.enabled:
+            return None
+        if not request.question:
+            return []
+        started = record.elapsed_ms()
+        top_k = request.retrieval.top_k or self._environment.retrieval_top_k
+        try:
+            with self._adapters.tracing.stage("retrieve"):
+                found = await self._adapters.retriever.search(
+                    request.question, top_k, request.retrieval.filter
+                )
+        except RetrievalUnavailableError as error:
+            if self._environment.retrieval_fallback == "fail":
+                raise
+            record.note(error)
+            found = []
+        record.retrieval_ms = round(record.elapsed_ms() - started, 2)
+        return [source for source in found if source.score >= self._environment.retrieval_min_score]
+
+    def _body(self, request: ChatRequest, prompt: Prompt) -> dict[str, Any]:
+        name, length = prompt.output_limit
+        return {**request.passed_on(), "messages": prompt.messages, name: length}
+
+    async def _chunks(
+        self, request: ChatRequest, prompt: Prompt, record: Record
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        """The model's chunks within their time limits; the usage chunk only if the client wants it.
+
+        Usage is always asked of the model, for the metrics.
+        """
+        options = request.stream_options
+        wanted = options is not None and options.include_usage
+        asked = {**(options.model_dump(exclude_unset=True) if options else {}), "include_usage": True}
+        body = {**self._body(request, prompt), "stream": True, "stream_options": asked}
+        async with (
+            aclosing(self._adapters.model.stream(body)) as answer,
+            aclosing(self._pace.each(answer)) as paced,
+        ):
+            async for chunk in paced:
+                record.count_usage(chunk.get("usage"))
+                if chunk.get("choices") or wanted:
+                    yield chunk
+
+
+async def _with_first(
+    first: dict[str, Any], rest: AsyncGenerator[dict[str, Any], None]
+) -> AsyncGenerator[dict[str, Any], None]:
+    async with aclosing(rest):
+        yield first
+        async for chunk in rest:
+            yield chunk
+
+
+def _about_sources(prompt: Prompt) -> dict[str, Any]:
+    """The response's fields beside OpenAI's: numbered as the prompt numbers them, and as the answer cites."""
+    return {
+        "citations": [source.url or source.document_id for source in prompt.sources],
+        "search_results": [
+            {"index": index, **asdict(source)} for index, source in enumerate(prompt.sources, start=1)
+        ],
+        "grounded": prompt.grounded,
+    }

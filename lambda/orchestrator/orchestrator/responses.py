@@ -1,0 +1,65 @@
+"""Responses in OpenAI's shapes."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import JSONResponse, Response
+
+from orchestrator import sse
+from orchestrator.disconnect import ClientDisconnectedError, until_disconnect
+from orchestrator.errors import ApiError
+from orchestrator.telemetry import CLIENT_DISCONNECTED
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from starlette.types import Receive, Scope, Send
+
+    from orchestrator.telemetry import Record
+
+CLIENT_CLOSED_REQUEST = 499
+"""Status in the log of a request whose client went away; nobody receives it."""
+
+
+def error_response(error: ApiError) -> JSONResponse:
+    return JSONResponse(error.body(), status_code=error.status, headers=error.headers())
+
+
+class ChunkStream(Response):
+    """Sends each chunk as an event as soon as it is there, then `[DONE]`.
+
+    A failure after the first chunk becomes an event with OpenAI's error object and ends the stream
+    without `[DONE]`. A client that goes away ends the generation.
+    """
+
+    media_type = "text/event-stream"
+
+    def __init__(self, chunks: AsyncGenerator[dict[str, Any], None], record: Record) -> None:
+        super().__init__(headers={"cache-control": "no-cache"})
+        del self.headers["content-length"]
+        self._chunks = chunks
+        self._record = record
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await until_disconnect(receive, self._send(send))
+        except ClientDisconnectedError:
+            self._record.outcome = CLIENT_DISCONNECTED
+
+    async def _send(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        async with aclosing(self._chunks) as chunks:
+            try:
+                async for chunk in chunks:
+                    await _send_part(send, sse.event(chunk))
+                await _send_part(send, sse.DONE_EVENT)
+            except ApiError as error:
+                self._record.fail(error)
+                await _send_part(send, sse.event(error.body()))
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _send_part(send: Send, body: bytes) -> None:
+    await send({"type": "http.response.body", "body": body, "more_body": True})

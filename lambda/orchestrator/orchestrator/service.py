@@ -1,0 +1,116 @@
+"""The HTTP interface. `create_app` takes what the service reaches outside itself, so tests pass fakes."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from orchestrator.chat import Adapters, Chat
+from orchestrator.disconnect import ClientDisconnectedError, until_disconnect
+from orchestrator.errors import ApiError, MethodNotAllowedError, UnknownUrlError
+from orchestrator.middleware import REQUEST_ID, RequestRecords
+from orchestrator.pacing import Pace
+from orchestrator.parsing import parse_request, read_body
+from orchestrator.responses import CLIENT_CLOSED_REQUEST, ChunkStream, error_response
+from orchestrator.telemetry import CLIENT_DISCONNECTED, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.types import Lifespan
+
+    from orchestrator.environment import Environment
+    from orchestrator.request import ChatRequest
+
+_METHOD_NOT_ALLOWED = 405
+
+
+def create_app(
+    environment: Environment,
+    adapters: Adapters,
+    *,
+    pace: Pace | None = None,
+    ready: Callable[[], bool] = lambda: True,
+    lifespan: Lifespan[FastAPI] | None = None,
+) -> FastAPI:
+    """`ready` says, without a call to AWS, whether requests can be answered."""
+    app = FastAPI(
+        openapi_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+    )
+    app.add_middleware(RequestRecords, telemetry=adapters.telemetry, tracing=adapters.tracing)
+    app.add_exception_handler(ApiError, _on_api_error)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(Exception, _on_bug)
+    _add_routes(app, environment, adapters, pace or Pace(total=environment.model_timeout_seconds), ready)
+    return app
+
+
+def _add_routes(
+    app: FastAPI, environment: Environment, adapters: Adapters, pace: Pace, ready: Callable[[], bool]
+) -> None:
+    chat = Chat(environment, adapters, pace)
+    started = int(time.time())
+
+    @app.post("/v1/chat/completions")
+    async def create_chat_completion(request: Request) -> Response:
+        parsed = parse_request(await read_body(request.stream()))
+        record: Record = request.state.record
+        try:
+            return await until_disconnect(request.receive, _answer(chat, parsed, record))
+        except ClientDisconnectedError:
+            record.outcome = CLIENT_DISCONNECTED
+            return Response(status_code=CLIENT_CLOSED_REQUEST)
+
+    @app.get("/v1/models")
+    async def list_models() -> JSONResponse:
+        model = {"id": environment.model_id, "object": "model", "created": started, "owned_by": "llm-twin"}
+        return JSONResponse({"object": "list", "data": [model]})
+
+    @app.get("/health")
+    async def health() -> JSONResponse:
+        if ready():
+            return JSONResponse({"status": "ok"})
+        return JSONResponse({"status": "unavailable"}, status_code=503)
+
+
+async def _answer(chat: Chat, request: ChatRequest, record: Record) -> Response:
+    if request.stream:
+        return ChunkStream(await chat.stream(request, record), record)
+    return JSONResponse(await chat.complete(request, record))
+
+
+async def _on_api_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)  # noqa: S101 - it is registered for this class
+    request.state.record.fail(error)
+    return error_response(error)
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    """The router's refusals: no such path, or no such method on it."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for this class
+    place = f"{request.method} {request.url.path}"
+    failure: ApiError = UnknownUrlError(f"Unknown request URL: {place}.")
+    if error.status_code == _METHOD_NOT_ALLOWED:
+        failure = MethodNotAllowedError(f"Not allowed: {place}.")
+    response = await _on_api_error(request, failure)
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _on_bug(request: Request, error: Exception) -> Response:
+    """The server's outermost layer sends this, and then logs the stack trace."""
+    record: Record = request.state.record
+    failure = ApiError(f"The server had an error while processing the request {record.request_id}.")
+    failure.__cause__ = error
+    record.fail(failure)
+    response: dict[str, Any] = failure.body()
+    headers = {**failure.headers(), REQUEST_ID: record.request_id}
+    return JSONResponse(response, status_code=failure.status, headers=headers)

@@ -1,0 +1,63 @@
+"""The application with fakes, called in process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from orchestrator.chat import Adapters
+from orchestrator.pacing import Pace
+from orchestrator.service import create_app
+
+from tests.orchestrator.fakes import (
+    MODEL,
+    FakeModel,
+    FakeRetriever,
+    FakeTelemetry,
+    FakeTracing,
+    environment,
+)
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@dataclass
+class Harness:
+    """Fakes and the application around them, made when it is first asked for."""
+
+    model: FakeModel = field(default_factory=FakeModel)
+    retriever: FakeRetriever = field(default_factory=FakeRetriever)
+    telemetry: FakeTelemetry = field(default_factory=FakeTelemetry)
+    tracing: FakeTracing = field(default_factory=FakeTracing)
+    variables: dict[str, str] = field(default_factory=dict)
+    pace: Pace | None = None
+    ready: bool = True
+
+    @property
+    def app(self) -> FastAPI:
+        adapters = Adapters(self.model, self.retriever, self.telemetry, self.tracing)
+        return create_app(
+            environment(**self.variables), adapters, pace=self.pace, ready=lambda: self.ready
+        )
+
+    async def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://twin") as client:
+            return await client.request(method, path, **options)
+
+    async def chat(self, question: str = "What are copies?", **fields: Any) -> httpx.Response:
+        body = {"model": MODEL, "messages": [{"role": "user", "content": question}], **fields}
+        return await self.request("POST", "/v1/chat/completions", json=body)
+
+
+@pytest.fixture
+def harness() -> Harness:
+    return Harness()
