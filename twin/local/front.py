@@ -1,0 +1,95 @@
+"""The one entrance: sends each request to the service it is meant for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Protocol
+from urllib.parse import parse_qs
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+HEALTH_PATH = "/_local/health"
+
+
+class ServiceRouter(Protocol):
+    """The services of the local cloud's own."""
+
+    def route(self, service: str, path: str, target: str | None) -> ASGIApp | None:
+        """The app for a request, by signing name, path and X-Amz-Target; None if it is none of ours."""
+
+
+class Guard(Protocol):
+    """Decides whether a function's own call is allowed."""
+
+    def enforced(self, access_key: str) -> bool:
+        """Whether this access key identifies a function's role."""
+
+    def protect(self, app: ASGIApp, caller: Caller) -> ASGIApp:
+        """`app`, answering AccessDenied to what the role does not allow."""
+
+
+class Caller:
+    """Who signed a request, for which service: read from the SigV4 credential scope."""
+
+    __slots__ = ("access_key", "headers", "service")
+
+    def __init__(self, scope: Scope) -> None:
+        self.headers = {bytes(name).lower(): bytes(value) for name, value in scope["headers"]}
+        credential = _credential(self.headers.get(b"authorization", b"").decode("latin-1"), scope)
+        parts = credential.split("/")
+        self.access_key = parts[0]
+        self.service = parts[3] if len(parts) > 3 else ""
+
+    def header(self, name: bytes) -> str | None:
+        """A header's value."""
+        value = self.headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
+
+def _credential(authorization: str, scope: Scope) -> str:
+    _, found, rest = authorization.partition("Credential=")
+    if found:
+        return rest.partition(",")[0].strip()
+    query = bytes(scope.get("query_string", b""))
+    if b"X-Amz-Credential=" in query:
+        return parse_qs(query.decode("latin-1"))["X-Amz-Credential"][0]
+    return ""
+
+
+class Front:
+    """ASGI app in front of MiniStack and of the services of our own."""
+
+    def __init__(
+        self, emulator: ASGIApp, services: ServiceRouter, status: Callable[[], dict[str, Any]]
+    ) -> None:
+        self._emulator = emulator
+        self._services = services
+        self._status = status
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._emulator(scope, receive, send)
+            return
+        path = scope["path"]
+        if path == HEALTH_PATH:
+            await send_json(send, 200, self._status())
+            return
+        caller = Caller(scope)
+        app = self._services.route(caller.service, path, caller.header(b"x-amz-target"))
+        await (app or self._emulator)(scope, receive, send)
+
+
+async def send_json(
+    send: Send, status: int, content: Any, headers: list[tuple[bytes, bytes]] | None = None
+) -> None:
+    """Answer with a JSON document."""
+    body = json.dumps(content).encode()
+    fields = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": fields + (headers or [])})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,1 @@
+"""Functions of the local cloud: packages, processes, invocation."""

@@ -1,0 +1,51 @@
+"""Hands MiniStack's invocations to the function host, and tells the host what functions exist."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+from twin.local.emulator import Emulator
+from twin.local.functions.host import FunctionHost
+from twin.local.functions.spec import FunctionSpec
+from twin.local.functions.worker import FunctionError
+
+
+def install(emulator: Emulator, host: FunctionHost) -> None:
+    """Replace MiniStack's own executor of Python functions by `host`."""
+
+    def execute(record: Mapping[str, Any], event: Any, request_id: str) -> dict[str, Any]:
+        config = record.get("config") or record
+        trace_id = emulator.functions._xray_trace_id_for_invocation(config)
+        try:
+            answer: dict[str, Any] = {"body": host.invoke(record, event, request_id, trace_id)}
+        except FunctionError as error:
+            answer = {"body": error.detail, "error": True}
+        return {**answer, "log": host.new_output(config["FunctionName"])}
+
+    emulator.functions._execute_function_warm = execute
+    host.keep(lambda: fingerprints(emulator))
+
+
+def fingerprints(emulator: Emulator) -> dict[str, str]:
+    """The fingerprint of every function and published version by its ARN."""
+    found: dict[str, str] = {}
+    for record in list(emulator.functions._functions._data.values()):
+        for version in (record, *record.get("versions", {}).values()):
+            if (version.get("config") or {}).get("PackageType") != "Image":
+                spec = FunctionSpec.from_record(version)
+                found[spec.arn] = spec.fingerprint
+    return found
+
+
+def layer_archive(emulator: Emulator, arn: str) -> tuple[str, bytes | None]:
+    """SHA-256 (hexadecimal) and bytes of a layer version; the hash is empty when there is no such version."""
+    name, _, number = arn.partition(":layer:")[2].partition(":")
+    layer = emulator.functions._layers.get(name)
+    versions = layer["versions"] if layer else []
+    for version in versions:
+        if str(version["Version"]) == number:
+            digest = base64.b64decode(version["Content"]["CodeSha256"]).hex()
+            return digest, version["_zip_data"]
+    return "", None
