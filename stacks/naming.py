@@ -31,6 +31,32 @@ class Names:
         """Inference component on the realtime endpoint."""
         return f"{PREFIX}-{self.environment}-realtime-model"
 
+    def tier(self, name: str) -> str:
+        """Usage plan of an API tier."""
+        return f"{PREFIX}-{self.environment}-{name}"
+
+    def client_key(self, client: str) -> str:
+        """API key of a client; `python -m twin` finds its value by this name."""
+        return f"{PREFIX}-{self.environment}-{client}"
+
+    @property
+    def api(self) -> str:
+        """REST API."""
+        return f"{PREFIX}-{self.environment}-api"
+
+    @property
+    def encryption_key_alias(self) -> str:
+        """Alias of the key that encrypts what the environment stores."""
+        return f"alias/{PREFIX}-{self.environment}"
+
+    @property
+    def model_log_groups(self) -> tuple[str, str]:
+        """Log groups that SageMaker writes the endpoint's and the inference component's output to."""
+        return (
+            f"/aws/sagemaker/Endpoints/{self.endpoint}",
+            f"/aws/sagemaker/InferenceComponents/{self.inference_component}",
+        )
+
     @property
     def model_package_group(self) -> str:
         """Model Registry group."""
@@ -50,6 +76,9 @@ VECTOR_INDEX = "corpus"
 
 INDEX_STATE_PREFIX = "index-state/"
 """Exchange-bucket prefix where the ingestion function records what it indexed of each corpus object."""
+
+MODELS_PREFIX = "models/"
+"""Exchange-bucket prefix under which registered weights lie."""
 
 
 class Outputs:

@@ -116,16 +116,24 @@ class RealtimeSettings(Section):
         return tuple(INSTANCE_TYPES[name] for name in self.instance_types)
 
     @property
-    def max_instances(self) -> int:
-        """Instances that the most copies need on the type that holds the fewest copies."""
-        copies_per_instance = min(instance.gpus // self.accelerators_per_copy for instance in self.instances)
-        return -(-self.copies.max // copies_per_instance)
+    def min_instances(self) -> int:
+        """Instances that the fewest copies need."""
+        return self._instances_for(self.copies.min)
 
     @property
     def initial_instances(self) -> int:
-        """Instances that the initial copies need on the type that holds the fewest copies."""
+        """Instances that the initial copies need."""
+        return self._instances_for(self.copies.initial)
+
+    @property
+    def max_instances(self) -> int:
+        """Instances that the most copies need."""
+        return self._instances_for(self.copies.max)
+
+    def _instances_for(self, copies: int) -> int:
+        """Enough on the type that holds the fewest copies."""
         copies_per_instance = min(instance.gpus // self.accelerators_per_copy for instance in self.instances)
-        return -(-self.copies.initial // copies_per_instance)
+        return -(-copies // copies_per_instance)
 
     @model_validator(mode="after")
     def _no_duplicates(self) -> Self:

@@ -1,0 +1,48 @@
+"""The composition root: an environment file becomes stacks, which are checked and synthesized."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import aws_cdk as cdk
+
+from stacks.api_stack import ApiStack
+from stacks.bundles import Bundle, Bundles
+from stacks.constructs.checks import add_checks
+from stacks.constructs.python_function import FunctionPlace
+from stacks.ingestion_stack import IngestionStack
+from stacks.network_stack import NetworkStack
+from stacks.realtime_stack import RealtimeStack
+from stacks.registry_stack import RegistryStack
+from stacks.storage_stack import StorageStack
+from twin.bundling import Target, ensure
+from twin.settings import Environment, load
+
+ROOT = Path(__file__).parent
+
+
+def compose(app: cdk.App, environment: Environment, bundles: Bundles) -> None:
+    """Put the stacks of one environment together."""
+    storage = StorageStack(app, environment=environment)
+    RegistryStack(app, environment=environment)
+    network = NetworkStack(app, environment=environment, key=storage.key).network
+    RealtimeStack(app, environment=environment, key=storage.key, exchange=storage.exchange, network=network)
+    place = FunctionPlace(environment=environment, key=storage.key, network=network)
+    IngestionStack(app, environment=environment, bundles=bundles, storage=storage, place=place)
+    ApiStack(app, environment=environment, bundles=bundles, vectors=storage.vectors, place=place)
+    add_checks(app)
+
+
+def main() -> None:
+    """Synthesize the environment that `-c env=<name>` names; local without it."""
+    app = cdk.App(analytics_reporting=False)
+    name = app.node.try_get_context("env") or "local"
+    environment = load(ROOT / "environments" / f"{name}.yaml")
+    target = Target.host() if environment.local else Target.aws()
+    built = ensure(ROOT, target)
+    compose(app, environment, Bundles(**{noun: Bundle(b.path, b.digest) for noun, b in built.items()}))
+    app.synth()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Constructs define resources; the stacks compose them."""

@@ -1,0 +1,114 @@
+"""What SageMaker may do to run the model."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from stacks.constructs.checks import acknowledge_wildcard
+from stacks.constructs.encryption_key import EncryptionKey
+from stacks.constructs.private_network import PrivateNetwork
+from twin.settings.model import ContainerImage
+
+_DESCRIBE_NETWORK = (
+    "ec2:DescribeDhcpOptions",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVpcs",
+)
+
+
+class ModelExecutionRole(Construct):
+    """Pull the image, read the weights, attach to the network, write logs; nothing else."""
+
+    def __init__(self, scope: Construct, construct_id: str) -> None:
+        super().__init__(scope, construct_id)
+        self.role = iam.Role(
+            self,
+            "Role",
+            assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"),
+            description="Runs the model on the realtime endpoint",
+        )
+        self._stack = cdk.Stack.of(self)
+
+    def allow_image(self, image: ContainerImage) -> None:
+        """Allow pulling the container image."""
+        repository = self._stack.format_arn(
+            service="ecr", account=image.account, resource="repository", resource_name=image.repository
+        )
+        self._allow(
+            ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"], [repository]
+        )
+        self._allow(["ecr:GetAuthorizationToken"], ["*"])
+
+    def allow_weights(self, s3_uri: str, kms_key_arn: str | None) -> None:
+        """Allow reading weights outside this environment's buckets."""
+        bucket, _, prefix = s3_uri.removeprefix("s3://").partition("/")
+        bucket_arn = f"arn:{self._stack.partition}:s3:::{bucket}"
+        objects = f"{bucket_arn}/{prefix}*"
+        self._allow(["s3:GetObject"], [objects])
+        self._allow(["s3:ListBucket"], [bucket_arn])
+        acknowledge_wildcard(
+            self.role,
+            objects,
+            risk="The model can read every object under the prefix of its weights, so nothing else may be put there.",
+        )
+        if kms_key_arn is not None:
+            self._allow(["kms:Decrypt"], [kms_key_arn])
+
+    def allow_network(self, network: PrivateNetwork) -> None:
+        """Allow attaching instances to the network's subnets with the models' security group."""
+        interfaces = self._arn("network-interface", "*")
+        subnets = [self._arn("subnet", subnet.subnet_id) for subnet in network.vpc.isolated_subnets]
+        group = self._arn("security-group", network.model_group.security_group_id)
+        self._allow(["ec2:CreateNetworkInterface"], [interfaces, *subnets, group])
+        vpc = {"ArnEquals": {"ec2:Vpc": self._arn("vpc", network.vpc.vpc_id)}}
+        self._allow(
+            [
+                "ec2:CreateNetworkInterfacePermission",
+                "ec2:DeleteNetworkInterface",
+                "ec2:DeleteNetworkInterfacePermission",
+            ],
+            [interfaces],
+            vpc,
+        )
+        self._allow(list(_DESCRIBE_NETWORK), ["*"])
+        acknowledge_wildcard(
+            self.role,
+            interfaces,
+            risk="Network interfaces get their ids when they are made. The role can delete any interface of this "
+            "network, which holds only this environment's.",
+        )
+        acknowledge_wildcard(
+            self.role,
+            "*",
+            risk="ecr:GetAuthorizationToken and ec2:Describe* know no resources. The role can read the shape of "
+            "every network in the account, and change none.",
+        )
+
+    def allow_logs(self, groups: list[logs.LogGroup]) -> None:
+        """Allow writing to log groups that exist already."""
+        for group in groups:
+            group.grant_write(self.role)
+
+    def allow_volume_encryption(self, key: EncryptionKey) -> None:
+        """Allow attaching encrypted volumes; the service, not the role's holder, uses the grant."""
+        key.key.grant(self.role, "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext")
+        self._allow(["kms:CreateGrant"], [key.arn], {"Bool": {"kms:GrantIsForAWSResource": "true"}})
+
+    def grant_all_before(self, resource: cdk.CfnResource) -> None:
+        """Have `resource` wait for the role's policy: SageMaker reads the weights while creating it."""
+        resource.node.add_dependency(self.role)
+
+    def _arn(self, resource: str, name: str) -> str:
+        return self._stack.format_arn(service="ec2", resource=resource, resource_name=name)
+
+    def _allow(
+        self, actions: list[str], resources: list[str], conditions: dict[str, dict[str, str]] | None = None
+    ) -> None:
+        self.role.add_to_policy(
+            iam.PolicyStatement(actions=actions, resources=resources, conditions=conditions)
+        )

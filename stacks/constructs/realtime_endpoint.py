@@ -1,0 +1,197 @@
+"""The realtime endpoint: a model as an inference component on instances that come and go."""
+
+from __future__ import annotations
+
+import json
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sagemaker as sagemaker
+from constructs import Construct
+
+from stacks.constructs.encryption_key import EncryptionKey
+from stacks.constructs.execution_role import ModelExecutionRole
+from stacks.constructs.private_network import PrivateNetwork
+from stacks.naming import VARIANT, Names
+from twin.settings.model import ModelSettings
+from twin.settings.realtime import RealtimeSettings
+
+
+def vllm_environment(model: ModelSettings, accelerators: int) -> dict[str, str]:
+    """The container's `SM_VLLM_<ARGUMENT>` variables; each becomes `--<argument>` of vLLM."""
+    arguments: dict[str, object] = {
+        "served-model-name": model.id,
+        "max-model-len": model.max_model_len,
+        "max-num-seqs": model.max_num_seqs,
+        "dtype": model.dtype,
+        "gpu-memory-utilization": model.gpu_memory_utilization,
+        "enable-prefix-caching": model.prefix_caching,
+        "tensor-parallel-size": accelerators,
+    }
+    if model.quantization != "none":
+        arguments["quantization"] = model.quantization
+    return {
+        f"SM_VLLM_{name.upper().replace('-', '_')}": value if isinstance(value, str) else json.dumps(value)
+        for name, value in arguments.items()
+    }
+
+
+def grant_invoke(role: iam.Role, names: Names) -> None:
+    """Allow calling the model. Endpoints are replaced, so callers know them by name, not by an export."""
+    stack = cdk.Stack.of(role)
+    role.add_to_policy(
+        iam.PolicyStatement(
+            actions=["sagemaker:InvokeEndpoint", "sagemaker:InvokeEndpointWithResponseStream"],
+            resources=[
+                stack.format_arn(service="sagemaker", resource="endpoint", resource_name=names.endpoint),
+                stack.format_arn(
+                    service="sagemaker", resource="inference-component", resource_name=names.inference_component
+                ),
+            ],
+        )
+    )
+
+
+class RealtimeEndpoint(Construct):
+    """Model, endpoint configuration, endpoint and inference component.
+
+    The model and the configuration have no names: CloudFormation replaces both on any change, and creates the new
+    one before it deletes the old one, which a fixed name would prevent.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        names: Names,
+        model: ModelSettings,
+        realtime: RealtimeSettings,
+        network: PrivateNetwork,
+        key: EncryptionKey,
+        execution_role: ModelExecutionRole,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._names = names
+        self._realtime = realtime
+        self._network = network
+        self._role = execution_role.role
+        resource = sagemaker.CfnModel(
+            self,
+            "Model",
+            execution_role_arn=self._role.role_arn,
+            enable_network_isolation=True,
+            primary_container=self._container(model),
+            vpc_config=sagemaker.CfnModel.VpcConfigProperty(
+                security_group_ids=[network.model_group.security_group_id], subnets=self._subnets()
+            ),
+        )
+        resource.node.add_dependency(self._role)
+        endpoint = self._endpoint(self._configuration(model, key))
+        self.inference_component = self._component(resource, endpoint)
+
+    def _container(self, model: ModelSettings) -> sagemaker.CfnModel.ContainerDefinitionProperty:
+        environment = vllm_environment(model, self._realtime.accelerators_per_copy)
+        if model.source.s3_uri is None:
+            return sagemaker.CfnModel.ContainerDefinitionProperty(
+                model_package_name=self._package(str(model.source.registry_version)), environment=environment
+            )
+        stack = cdk.Stack.of(self)
+        registry = f"{model.image.account}.dkr.ecr.{stack.region}.{stack.url_suffix}"
+        return sagemaker.CfnModel.ContainerDefinitionProperty(
+            image=f"{registry}/{model.image.repository}:{model.image.tag}",
+            environment=environment,
+            model_data_source=sagemaker.CfnModel.ModelDataSourceProperty(
+                s3_data_source=sagemaker.CfnModel.S3DataSourceProperty(
+                    s3_uri=model.source.s3_uri, s3_data_type="S3Prefix", compression_type="None"
+                )
+            ),
+        )
+
+    def _package(self, version: str) -> str:
+        """ARN of a registered version; `version` is one already, or a number in this environment's group."""
+        if version.startswith("arn:"):
+            return version
+        return cdk.Stack.of(self).format_arn(
+            service="sagemaker", resource="model-package", resource_name=f"{self._names.model_package_group}/{version}"
+        )
+
+    def _configuration(self, model: ModelSettings, key: EncryptionKey) -> sagemaker.CfnEndpointConfig:
+        return sagemaker.CfnEndpointConfig(
+            self,
+            "Configuration",
+            execution_role_arn=self._role.role_arn,
+            enable_network_isolation=True,
+            # Encrypts the EBS volume; the instances' own NVMe disks are encrypted by their hardware.
+            kms_key_id=key.arn,
+            vpc_config=sagemaker.CfnEndpointConfig.VpcConfigProperty(
+                security_group_ids=[self._network.model_group.security_group_id], subnets=self._subnets()
+            ),
+            production_variants=[self._variant(model)],
+        )
+
+    def _variant(self, model: ModelSettings) -> sagemaker.CfnEndpointConfig.ProductionVariantProperty:
+        config = sagemaker.CfnEndpointConfig
+        realtime, timeouts, release = self._realtime, self._realtime.start_timeouts, self._realtime.instance_release
+        return config.ProductionVariantProperty(
+            variant_name=VARIANT,
+            initial_instance_count=realtime.initial_instances,
+            instance_pools=[
+                config.InstancePoolProperty(instance_type=name, priority=priority)
+                for priority, name in enumerate(realtime.instance_types, start=1)
+            ],
+            variant_instance_provision_timeout_in_seconds=timeouts.instance_provision_seconds,
+            model_data_download_timeout_in_seconds=timeouts.model_download_seconds,
+            container_startup_health_check_timeout_in_seconds=timeouts.container_startup_seconds,
+            inference_ami_version=model.image.inference_ami,
+            managed_instance_scaling=config.ManagedInstanceScalingProperty(
+                status="ENABLED",
+                min_instance_count=realtime.min_instances,
+                max_instance_count=realtime.max_instances,
+                scale_in_policy=config.ScaleInPolicyProperty(
+                    strategy="IDLE_RELEASE",
+                    maximum_step_size=release.maximum_step_size,
+                    cooldown_in_minutes=release.cooldown_minutes,
+                ),
+            ),
+            routing_config=config.RoutingConfigProperty(routing_strategy="LEAST_OUTSTANDING_REQUESTS"),
+        )
+
+    def _endpoint(self, configuration: sagemaker.CfnEndpointConfig) -> sagemaker.CfnEndpoint:
+        return sagemaker.CfnEndpoint(
+            self,
+            "Endpoint",
+            endpoint_name=self._names.endpoint,
+            endpoint_config_name=configuration.attr_endpoint_config_name,
+            # Without this a deploy sets the number of instances back to the configuration's.
+            retain_all_variant_properties=True,
+        )
+
+    def _component(
+        self, model: sagemaker.CfnModel, endpoint: sagemaker.CfnEndpoint
+    ) -> sagemaker.CfnInferenceComponent:
+        component, realtime = sagemaker.CfnInferenceComponent, self._realtime
+        resource = component(
+            self,
+            "Component",
+            inference_component_name=self._names.inference_component,
+            endpoint_name=self._names.endpoint,
+            variant_name=VARIANT,
+            specification=component.InferenceComponentSpecificationProperty(
+                model_name=model.attr_model_name,
+                compute_resource_requirements=component.InferenceComponentComputeResourceRequirementsProperty(
+                    number_of_accelerator_devices_required=realtime.accelerators_per_copy,
+                    min_memory_required_in_mb=realtime.memory_mib_per_copy,
+                ),
+                startup_parameters=component.InferenceComponentStartupParametersProperty(
+                    model_data_download_timeout_in_seconds=realtime.start_timeouts.model_download_seconds,
+                    container_startup_health_check_timeout_in_seconds=realtime.start_timeouts.container_startup_seconds,
+                ),
+            ),
+            runtime_config=component.InferenceComponentRuntimeConfigProperty(copy_count=realtime.copies.initial),
+        )
+        resource.add_resource_dependency(endpoint)
+        return resource
+
+    def _subnets(self) -> list[str]:
+        return [subnet.subnet_id for subnet in self._network.vpc.isolated_subnets]

@@ -1,0 +1,37 @@
+"""Tiers as usage plans, clients as API keys."""
+
+from __future__ import annotations
+
+from aws_cdk import aws_apigateway as apigateway
+from constructs import Construct
+
+from stacks.naming import Names
+from twin.settings.api import ApiSettings, Tier
+
+
+class UsagePlans(Construct):
+    """One plan for each tier, one key for each client. API Gateway generates the keys' values."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, names: Names, settings: ApiSettings, api: apigateway.RestApi
+    ) -> None:
+        super().__init__(scope, construct_id)
+        plans = {
+            name: self._plan(name, names.tier(name), tier, api.deployment_stage)
+            for name, tier in settings.tiers.items()
+        }
+        for client, tier in settings.clients.items():
+            key = apigateway.ApiKey(
+                self, f"Key-{client}", api_key_name=names.client_key(client), description=f"Tier {tier}"
+            )
+            plans[tier].add_api_key(key)
+
+    def _plan(self, tier_name: str, name: str, tier: Tier, stage: apigateway.Stage) -> apigateway.UsagePlan:
+        return apigateway.UsagePlan(
+            self,
+            f"Plan-{tier_name}",
+            name=name,
+            api_stages=[apigateway.UsagePlanPerApiStage(api=stage.rest_api, stage=stage)],
+            throttle=apigateway.ThrottleSettings(rate_limit=tier.rate_per_second, burst_limit=tier.burst),
+            quota=apigateway.QuotaSettings(limit=tier.quota_per_day, period=apigateway.Period.DAY),
+        )
