@@ -1,0 +1,134 @@
+"""A vLLM-like chat server around anything that turns messages into tokens."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+from twin.local.services.models.base import Container, ModelReply
+from twin.local.services.models.chat import (
+    DONE,
+    ChatError,
+    ChatMessage,
+    ChatRequest,
+    Completion,
+    StopFilter,
+    Usage,
+    parse_request,
+)
+
+DEFAULT_MAX_MODEL_LEN = 32_768
+
+
+class ChatModel(Protocol):
+    """The part that differs between models."""
+
+    name: str
+
+    def count(self, messages: Sequence[ChatMessage]) -> int:
+        """Tokens of the prompt that `messages` make."""
+
+    def generate(self, messages: Sequence[ChatMessage], limit: int) -> AsyncIterator[str]:
+        """At most `limit` tokens of the answer, as they become ready."""
+
+
+async def _once(body: bytes) -> AsyncIterator[bytes]:
+    yield body
+
+
+class ChatServer:
+    """Model backend for a `ChatModel`: limits, stop strings, streaming, usage."""
+
+    def __init__(self, model: ChatModel) -> None:
+        self._model = model
+
+    async def invoke(self, body: bytes, container: Container) -> ModelReply:
+        try:
+            request = parse_request(body)
+            _check_model(request, container)
+            prompt_tokens = self._model.count(request.messages)
+            limit = _token_limit(request, prompt_tokens, container)
+        except ChatError as error:
+            return ModelReply(error.status, "application/json", _once(error.body()))
+        answer = _Answer(self._model, request, prompt_tokens, limit)
+        if request.stream:
+            return ModelReply(200, "text/event-stream; charset=utf-8", answer.stream())
+        return ModelReply(200, "application/json", answer.whole())
+
+    async def close(self) -> None:
+        return
+
+
+class _Answer:
+    def __init__(self, model: ChatModel, request: ChatRequest, prompt_tokens: int, limit: int) -> None:
+        self._request = request
+        self._tokens = model.generate(request.messages, limit)
+        self._prompt_tokens = prompt_tokens
+        self._limit = limit
+        self._count = 0
+        self._finish_reason = "stop"
+        self._completion = Completion(f"chatcmpl-{uuid.uuid4().hex}", int(time.time()), model.name)
+
+    @property
+    def _usage(self) -> Usage:
+        return Usage(self._prompt_tokens, self._count)
+
+    async def _texts(self) -> AsyncIterator[str]:
+        """Text of each token, until the end, the limit or a stop string."""
+        stop = StopFilter(self._request.stop)
+        async for token in self._tokens:
+            self._count += 1
+            yield stop.feed(token)
+            if stop.stopped:
+                return
+        if self._count == self._limit:
+            self._finish_reason = "length"
+        rest = stop.rest()
+        if rest:
+            yield rest
+
+    async def whole(self) -> AsyncIterator[bytes]:
+        text = "".join([part async for part in self._texts()])
+        yield self._completion.whole(text, self._finish_reason, self._usage)
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        first = True
+        async for text in self._texts():
+            if first:
+                yield self._completion.delta({"role": "assistant", "content": ""})
+                first = False
+            if text:
+                yield self._completion.delta({"content": text})
+        yield self._completion.delta({"content": ""}, self._finish_reason)
+        if self._request.include_usage:
+            yield self._completion.usage(self._usage)
+        yield DONE
+
+
+def _check_model(request: ChatRequest, container: Container) -> None:
+    served = container.environment.get("SM_VLLM_SERVED_MODEL_NAME")
+    if served and request.model and request.model != served:
+        raise ChatError(f"The model `{request.model}` does not exist.", 404, "model")
+
+
+def _token_limit(request: ChatRequest, prompt_tokens: int, container: Container) -> int:
+    """Most tokens the answer may have; `ChatError` 400 when prompt and answer can't fit the model."""
+    longest = container.integer("SM_VLLM_MAX_MODEL_LEN", DEFAULT_MAX_MODEL_LEN)
+    if prompt_tokens >= longest:
+        raise ChatError(
+            f"This model's maximum context length is {longest} tokens. However, your request has "
+            f"{prompt_tokens} input tokens. Please reduce the length of the input messages.",
+            param="input_tokens",
+        )
+    room = longest - prompt_tokens
+    wanted = request.max_tokens
+    if wanted is not None and wanted > room:
+        raise ChatError(
+            f"'max_tokens' or 'max_completion_tokens' is too large: {wanted}. This model's maximum context "
+            f"length is {longest} tokens and your request has {prompt_tokens} input tokens "
+            f"({wanted} > {longest} - {prompt_tokens}).",
+            param="max_tokens",
+        )
+    return room if wanted is None else wanted

@@ -1,0 +1,87 @@
+"""Faults that tests order: the next invocations of an endpoint fail in a chosen way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+KINDS = (
+    "model_error",
+    "throttle",
+    "not_ready",
+    "service_unavailable",
+    "internal_failure",
+    "stall",
+    "stall_stream",
+    "break_stream",
+    "disconnect_stream",
+)
+
+
+class FaultError(ValueError):
+    """An order that can't be carried out; the text says why."""
+
+
+@dataclass(slots=True)
+class Fault:
+    """One order.
+
+    - `model_error`: the container answers HTTP `status` with `message`;
+    - `throttle`, `not_ready`, `service_unavailable`, `internal_failure`: the service answers that error;
+    - `stall`: the model starts `seconds` late;
+    - `stall_stream`: a pause of `seconds` after `after_parts` events;
+    - `break_stream`: after `after_parts` events the stream ends with the exception `error`
+      (`ModelStreamError` or `InternalStreamFailure`) carrying `message` and `error_code`;
+    - `disconnect_stream`: after `after_parts` events the connection is closed.
+    """
+
+    kind: str
+    endpoint: str = "*"
+    times: int = 1
+    status: int = 500
+    message: str = "The model failed"
+    seconds: float = 0.0
+    after_parts: int = 1
+    error: str = "ModelStreamError"
+    error_code: str = "StreamBroken"
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise FaultError(f"kind is {self.kind!r}: expected one of {', '.join(KINDS)}")
+        if self.error not in ("ModelStreamError", "InternalStreamFailure"):
+            raise FaultError(f"error is {self.error!r}: expected ModelStreamError or InternalStreamFailure")
+        if self.times < 1:
+            raise FaultError(f"times is {self.times}: expected 1 or more")
+
+
+class Faults:
+    """Orders that are still open, oldest first."""
+
+    def __init__(self) -> None:
+        self._open: list[Fault] = []
+
+    def add(self, order: Mapping[str, Any]) -> None:
+        """Take an order given as JSON."""
+        known = [field.name for field in fields(Fault)]
+        unknown = sorted(set(order) - set(known))
+        if unknown or "kind" not in order:
+            wrong = f"unknown {', '.join(unknown)}" if unknown else "kind is missing"
+            raise FaultError(f"{wrong}: expected kind, and any of {', '.join(known[1:])}")
+        self._open.append(Fault(**order))
+
+    def take(self, endpoint: str) -> Fault | None:
+        """The oldest open order for `endpoint`, counted down."""
+        for fault in self._open:
+            if fault.endpoint in ("*", endpoint):
+                fault.times -= 1
+                if fault.times == 0:
+                    self._open.remove(fault)
+                return fault
+        return None
+
+    def clear(self) -> None:
+        self._open.clear()
+
+    def as_json(self) -> Iterable[Mapping[str, Any]]:
+        return [asdict(fault) for fault in self._open]
