@@ -43,6 +43,6 @@ def render(rows: list[Row]) -> str:
         mark = {True: " ✓", False: " ✗", None: ""}[row.met]
         target = "" if row.limit is None else f"{sign} {row.limit:g} {row.unit}{mark}"
         beside = "" if row.beside is None else f"{row.beside:g} {row.unit} ({row.rival})"
-        ratio = "" if row.ratio is None else f"{row.ratio:.1f} ×"
+        ratio = "" if row.ratio is None else f"{row.ratio:.1f} x"
         lines.append(f"| {row.what} | {row.value:.3g} {row.unit} | {target} | {beside} | {ratio} |")
     return "\n".join(line.replace(" |  |", " | |") for line in lines)

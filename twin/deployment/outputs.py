@@ -52,7 +52,7 @@ class Deployment:
 
     def api_key(self, client: str) -> str:
         """Value of the API key of one client of the environment file."""
-        name = f"{self.names.stack('')}{client}"
+        name = self.names.client_key(client)
         found = self.target.client("apigateway").get_api_keys(nameQuery=name, includeValues=True)["items"]
         for key in found:
             if key["name"] == name:

@@ -1,0 +1,121 @@
+"""The commands behind `python -m twin`; each parses no more, calls, and prints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from twin.cli.output import bold, dim, say, step
+from twin.deployment.bring_up import LocalDeployment
+from twin.deployment.cdk import Cdk
+from twin.deployment.connection import Connection
+from twin.deployment.outputs import Deployment
+from twin.deployment.target import LOCAL_ENVIRONMENT, Target
+from twin.settings import Environment, load
+
+if TYPE_CHECKING:
+    import argparse
+
+ROOT = Path(__file__).resolve().parents[2]
+STATE = ROOT / ".local"
+CONNECTION = STATE / "connection.json"
+SAMPLES = ROOT / "samples" / "corpus"
+FIRST_QUESTION = "When does asynchronous inference beat a realtime endpoint?"
+
+
+def environment_of(name: str) -> Environment:
+    return load(ROOT / "environments" / f"{name}.yaml")
+
+
+def target_of(parsed: argparse.Namespace) -> Target:
+    environment = environment_of(parsed.env)
+    return Target.of(parsed.env, region=environment.region, port=parsed.port, state=STATE)
+
+
+def connection_of(target: Target) -> Connection:
+    """The connection of the environment's first client."""
+    deployment = Deployment(target)
+    client = next(iter(environment_of(target.environment).api.clients))
+    return Connection(deployment.base_url(), deployment.api_key(client), target.environment)
+
+
+def up(parsed: argparse.Namespace) -> int:
+    """Start, deploy, fill and ask; each step is harmless when it was done before."""
+    from twin.cli.ask import ask as put
+    from twin.local import lifecycle
+
+    environment = environment_of(LOCAL_ENVIRONMENT)
+    local = LocalDeployment(ROOT, STATE, parsed.port, environment)
+    say(bold("LLM Twin Stack") + dim(", environment local"))
+    with step("local cloud") as current:
+        cloud = lifecycle.start(lifecycle.options_for(environment, STATE, parsed.port, parsed.model))
+        current.note(cloud.url)
+    with step("bootstrap") as current:
+        current.note("created" if local.bootstrap() else "already there")
+    with step("cdk deploy") as current:
+        done: dict[str, bool] = {}
+
+        def progress(stack: str, changed: bool) -> None:
+            done[stack] = changed
+            current.update(f"{stack} {'deployed' if changed else 'unchanged'}")
+
+        deployment = local.deploy(progress)
+        changed = sum(done.values())
+        current.note(f"{len(done)} stacks, {changed} changed" if changed else f"{len(done)} stacks, nothing to change")
+    _sync(deployment, SAMPLES, wait=True, yes=True)
+    connection = connection_of(deployment.target)
+    connection.write(CONNECTION)
+    say()
+    say(bold("Q ") + FIRST_QUESTION)
+    say(bold("A "), end="")
+    put(connection, FIRST_QUESTION)
+    say()
+    _print_connection(connection)
+    return 0
+
+
+def _print_connection(connection: Connection) -> None:
+    say(f"{bold('URL')}  {connection.base_url}")
+    say(f"{bold('key')}  {connection.api_key}")
+    say(dim(f'Both are in {CONNECTION.relative_to(ROOT)}. Go on with: make ask Q="…"   Stop with: make down'))
+
+
+def down(parsed: argparse.Namespace) -> int:
+    from twin.local import lifecycle
+
+    del parsed
+    stopped = lifecycle.stop(STATE)
+    say("The local cloud is stopped." if stopped else "No local cloud was running.")
+    return 0
+
+
+def status(parsed: argparse.Namespace) -> int:
+    from twin.local import lifecycle
+
+    del parsed
+    running = lifecycle.status(STATE)
+    if running is None:
+        say("No local cloud is running. `make up` starts one.")
+        return 1
+    say(f"The local cloud runs at {running.url} (process {running.pid}).")
+    if CONNECTION.exists():
+        _print_connection(Connection.read(CONNECTION))
+    return 0
+
+
+def ask(parsed: argparse.Namespace) -> int:
+    from twin.cli.ask import ask as put
+
+    put(connection_of(target_of(parsed)), parsed.question)
+    return 0
+
+
+def corpus_sync(parsed: argparse.Namespace) -> int:
+    return _sync(Deployment(target_of(parsed)), parsed.directory, wait=parsed.wait, yes=parsed.yes)
+
+
+def cdk(parsed: argparse.Namespace) -> int:
+    """`synth`, `diff` and `deploy` of any environment, in the caller's terminal."""
+    target = target_of(parsed)
+    arguments = {"synth": ["--quiet"], "diff": [], "deploy": ["--all"]}[parsed.command]
+    return Cdk(ROOT, target, STATE / "logs" / f"cdk-{parsed.command}.log").run(parsed.command, arguments)
