@@ -19,6 +19,8 @@ from twin.bundling import Target, ensure
 from twin.settings import Environment, load
 
 ROOT = Path(__file__).parent
+_BUNDLES_STAY_IN_PLACE = "aws:cdk:disable-asset-staging"
+"""Bundles never change once built, so the assembly refers to them instead of holding copies."""
 
 
 def compose(app: cdk.App, environment: Environment, bundles: Bundles) -> None:
@@ -35,7 +37,7 @@ def compose(app: cdk.App, environment: Environment, bundles: Bundles) -> None:
 
 def main() -> None:
     """Synthesize the environment that `-c env=<name>` names; local without it."""
-    app = cdk.App(analytics_reporting=False)
+    app = cdk.App(analytics_reporting=False, context={_BUNDLES_STAY_IN_PLACE: True})
     name = app.node.try_get_context("env") or "local"
     environment = load(ROOT / "environments" / f"{name}.yaml")
     target = Target.host() if environment.local else Target.aws()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A folder that is uploaded as it is; `asset_hash` names its content, so synthesis reads no file in it."""
+    """A folder that is uploaded as it is. `asset_hash` names its content: synthesis reads no file in it."""
 
     path: Path
     asset_hash: str

@@ -28,7 +28,9 @@ class IngestionStack(TwinStack):
         storage: StorageStack,
         place: FunctionPlace,
     ) -> None:
-        super().__init__(scope, "ingestion", environment=environment, description="LLM twin: corpus ingestion")
+        super().__init__(
+            scope, "ingestion", environment=environment, description="LLM twin: corpus ingestion"
+        )
         functions = environment.functions
         ingestion = PythonFunction(
             self,
@@ -50,13 +52,14 @@ class IngestionStack(TwinStack):
             },
         )
         storage.corpus.grant_read(
-            ingestion.role, risk="The function reads every corpus object: indexing all of them is its purpose."
+            ingestion.role,
+            risk="The function reads every corpus object: indexing all of them is its purpose.",
         )
         storage.exchange.grant_read_write_delete(
             ingestion.role,
             prefix=INDEX_STATE_PREFIX,
-            risk="The function can change the record of any object's indexing, so a fault in it can cause needless "
-            "work or leave stale vectors; it can reach nothing else in the bucket.",
+            risk="The function can change the record of any object's indexing, so a fault in it can cause "
+            "needless work or leave stale vectors; it can reach nothing else in the bucket.",
         )
         storage.vectors.grant_index(ingestion.role)
         storage.changes.grant_send_dead_letter(ingestion.role)

@@ -28,7 +28,9 @@ class RealtimeStack(TwinStack):
         exchange: ObjectBucket,
         network: PrivateNetwork,
     ) -> None:
-        super().__init__(scope, "realtime", environment=environment, description="LLM twin: realtime endpoint")
+        super().__init__(
+            scope, "realtime", environment=environment, description="LLM twin: realtime endpoint"
+        )
         role = ModelExecutionRole(self, "ExecutionRole")
         role.allow_image(environment.model.image)
         role.allow_network(network)
@@ -36,7 +38,9 @@ class RealtimeStack(TwinStack):
         role.allow_logs(
             [
                 encrypted_log_group(self, construct_id, settings=environment.logs, key=key, name=name)
-                for construct_id, name in zip(("EndpointLogs", "ModelLogs"), self.names.model_log_groups, strict=True)
+                for construct_id, name in zip(
+                    ("EndpointLogs", "ModelLogs"), self.names.model_log_groups, strict=True
+                )
             ]
         )
         source = environment.model.source
@@ -46,7 +50,7 @@ class RealtimeStack(TwinStack):
             exchange.grant_read(
                 role.role,
                 prefix=MODELS_PREFIX,
-                risk="The model can read every registered model's weights, also of versions that were rejected.",
+                risk="The model can read the weights of every registered version, also of rejected ones.",
             )
         endpoint = RealtimeEndpoint(
             self,

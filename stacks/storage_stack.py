@@ -14,7 +14,7 @@ from stacks.naming import VECTOR_INDEX, Outputs
 from twin.settings import Environment
 
 _VISIBILITY_TIMEOUTS = 6
-"""A message stays hidden for this many times the function's timeout, as Lambda advises, so that retries never overlap."""
+"""A message stays hidden for this many times the function's timeout, as Lambda advises."""
 
 
 class StorageStack(TwinStack):

@@ -18,8 +18,8 @@ _EVENTS = ("s3:ObjectCreated:*", "s3:ObjectRemoved:*")
 class ChangeFeed(Construct):
     """S3 events of a bucket in a queue, with a dead-letter queue for what cannot be indexed.
 
-    The queues live beside the bucket: events that wait are state, and a bucket whose queue is in its own stack
-    needs no custom resource to be told of it.
+    The queues live beside the bucket: events that wait are state, and a bucket whose queue is in its own
+    stack needs no custom resource to be told of it.
     """
 
     def __init__(

@@ -79,7 +79,9 @@ class ChatApi(Construct):
         return apigateway.StageOptions(
             stage_name=environment.api.stage,
             access_log_destination=apigateway.LogGroupLogDestination(access_logs),
-            access_log_format=apigateway.AccessLogFormat.custom(cdk.Stack.of(self).to_json_string(_LOG_FIELDS)),
+            access_log_format=apigateway.AccessLogFormat.custom(
+                cdk.Stack.of(self).to_json_string(_LOG_FIELDS)
+            ),
             # Full execution logs would hold prompts and keys.
             logging_level=apigateway.MethodLoggingLevel.ERROR,
             data_trace_enabled=False,
@@ -96,7 +98,9 @@ class ChatApi(Construct):
             "LoggingRole",
             assumed_by=iam.ServicePrincipal("apigateway.amazonaws.com"),
             managed_policies=[
-                iam.ManagedPolicy.from_aws_managed_policy_name("service-role/AmazonAPIGatewayPushToCloudWatchLogs")
+                iam.ManagedPolicy.from_aws_managed_policy_name(
+                    "service-role/AmazonAPIGatewayPushToCloudWatchLogs"
+                )
             ],
         )
         role.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
@@ -106,7 +110,7 @@ class ChatApi(Construct):
         acknowledge(
             role,
             "IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs]",
-            risk="One role serves every REST API of the account and region, and API Gateway checks it for these "
+            risk="One role serves every REST API of the account and region, and API Gateway insists on these "
             "rights. A compromised gateway could write to, and read, any log group of the account.",
         )
 
@@ -152,14 +156,15 @@ class ChatApi(Construct):
         acknowledge(
             health,
             "APIG4",
-            risk="Anyone can call GET /health, and each call runs the function. It tells nothing but that the API "
-            "is up, and the stage's throttle and the firewall's rate limit bound what such calls cost.",
+            risk="Anyone can call GET /health, and each call runs the function. It tells only that the API "
+            "is up; the stage's throttle and the firewall's rate limit bound what such calls cost.",
         )
         acknowledge(
             self.rest_api,
             "COG4",
-            risk="Keys are long-lived secrets that a client can leak, where a user pool's tokens expire. OpenAI's SDKs "
-            "can only send a key; usage plans bound what a leaked one can do, and deleting it ends its use at once.",
+            risk="Keys are long-lived secrets that a client can leak, where a user pool's tokens expire. "
+            "OpenAI's SDKs can only send a key; usage plans bound what a leaked one can do, and deleting it "
+            "ends its use at once.",
         )
 
     def _json_object(self) -> apigateway.Model:

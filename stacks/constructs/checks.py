@@ -19,13 +19,18 @@ def acknowledge(scope: IConstruct, rule: str, *, risk: str) -> None:
     Validations.of(scope).acknowledge(Acknowledgment(id=f"AwsSolutions-{rule}", reason=risk))
 
 
+def acknowledge_template_warning(scope: IConstruct, rule: str, *, reason: str) -> None:
+    """Accept a warning of CDK's own template validation, such as `W3010`."""
+    Validations.of(scope).acknowledge(Acknowledgment(id=f"CloudFormation-Validate::{rule}", reason=reason))
+
+
 def acknowledge_wildcard(scope: IConstruct, resource: str, *, risk: str) -> None:
     """Accept that a policy of `scope` names `resource`, which holds a `*`."""
     acknowledge(scope, f"IAM5[Resource::{_flat(Stack.of(scope).resolve(resource))}]", risk=risk)
 
 
 def _flat(value: Any) -> str:
-    """The text that cdk-nag makes of a resolved reference: `<LogicalId.Attribute>`, or the name of an export."""
+    """The text that cdk-nag makes of a reference: `<LogicalId.Attribute>`, or the name of an export."""
     match value:
         case str():
             return value

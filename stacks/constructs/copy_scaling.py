@@ -20,7 +20,7 @@ _SERVICE_ROLE = (
 
 
 class CopyScaling(Construct):
-    """Target tracking on the requests in flight per copy, and waking from zero where zero copies are allowed."""
+    """Target tracking on requests in flight per copy, and waking from zero where zero copies are allowed."""
 
     def __init__(
         self,
@@ -59,8 +59,10 @@ class CopyScaling(Construct):
             self._wake_from_zero()
 
     def _service_role(self) -> iam.IRole:
-        """The service-linked role that Application Auto Scaling uses anyway; without it CDK would make an empty one."""
-        arn = cdk.Stack.of(self).format_arn(service="iam", region="", resource="role", resource_name=_SERVICE_ROLE)
+        """The service-linked role, which is used anyway; CDK would otherwise make an empty one."""
+        arn = cdk.Stack.of(self).format_arn(
+            service="iam", region="", resource="role", resource_name=_SERVICE_ROLE
+        )
         return iam.Role.from_role_arn(self, "ServiceRole", arn, mutable=False)
 
     def _wake_from_zero(self) -> None:

@@ -15,7 +15,9 @@ _ENCRYPT_AND_DECRYPT = ("kms:Decrypt", "kms:GenerateDataKey")
 class EncryptionKey(Construct):
     """Encrypts buckets, queues, vectors and logs; rotated every year."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, alias: str, removal: cdk.RemovalPolicy) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, alias: str, removal: cdk.RemovalPolicy
+    ) -> None:
         super().__init__(scope, construct_id)
         self.key = kms.Key(
             self,
@@ -45,7 +47,10 @@ class EncryptionKey(Construct):
     def _allow_logs(self) -> None:
         stack = cdk.Stack.of(self)
         groups = stack.format_arn(
-            service="logs", resource="log-group", resource_name="*", arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME
+            service="logs",
+            resource="log-group",
+            resource_name="*",
+            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
         )
         self._allow(
             f"logs.{stack.region}.amazonaws.com",

@@ -58,10 +58,18 @@ RESPONSES = (
     ErrorResponse(_TYPES.BAD_REQUEST_BODY, 400, _REQUEST, "invalid_body", "The body must be a JSON object."),
     ErrorResponse(_TYPES.BAD_REQUEST_PARAMETERS, 400, _REQUEST, "invalid_parameters", _GATEWAY_MESSAGE),
     ErrorResponse(
-        _TYPES.UNSUPPORTED_MEDIA_TYPE, 415, _REQUEST, "unsupported_media_type", "Send Content-Type: application/json."
+        _TYPES.UNSUPPORTED_MEDIA_TYPE,
+        415,
+        _REQUEST,
+        "unsupported_media_type",
+        "Send Content-Type: application/json.",
     ),
     ErrorResponse(
-        _TYPES.REQUEST_TOO_LARGE, 413, _REQUEST, "request_too_large", "The body is larger than API Gateway accepts, 10 MB."
+        _TYPES.REQUEST_TOO_LARGE,
+        413,
+        _REQUEST,
+        "request_too_large",
+        "The body is larger than API Gateway accepts, 10 MB.",
     ),
     ErrorResponse(
         _TYPES.THROTTLED,
@@ -79,9 +87,15 @@ RESPONSES = (
         "This key has used its quota for today.",
         {"Retry-After": "3600", **_DAY_OVER},
     ),
-    ErrorResponse(_TYPES.WAF_FILTERED, 403, _REQUEST, "request_blocked", "The request was blocked by the firewall."),
     ErrorResponse(
-        _TYPES.AUTHORIZER_FAILURE, 500, _SERVER, "internal_error", "The key could not be checked. Retry later."
+        _TYPES.WAF_FILTERED, 403, _REQUEST, "request_blocked", "The request was blocked by the firewall."
+    ),
+    ErrorResponse(
+        _TYPES.AUTHORIZER_FAILURE,
+        500,
+        _SERVER,
+        "internal_error",
+        "The key could not be checked. Retry later.",
     ),
     ErrorResponse(
         _TYPES.AUTHORIZER_CONFIGURATION_ERROR,
@@ -90,7 +104,9 @@ RESPONSES = (
         "internal_error",
         "The key could not be checked. Retry later.",
     ),
-    ErrorResponse(_TYPES.API_CONFIGURATION_ERROR, 500, _SERVER, "internal_error", "The API is misconfigured."),
+    ErrorResponse(
+        _TYPES.API_CONFIGURATION_ERROR, 500, _SERVER, "internal_error", "The API is misconfigured."
+    ),
     ErrorResponse(
         _TYPES.INTEGRATION_FAILURE,
         502,

@@ -40,7 +40,8 @@ class ModelExecutionRole(Construct):
             service="ecr", account=image.account, resource="repository", resource_name=image.repository
         )
         self._allow(
-            ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"], [repository]
+            ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+            [repository],
         )
         self._allow(["ecr:GetAuthorizationToken"], ["*"])
 
@@ -54,7 +55,7 @@ class ModelExecutionRole(Construct):
         acknowledge_wildcard(
             self.role,
             objects,
-            risk="The model can read every object under the prefix of its weights, so nothing else may be put there.",
+            risk="The model can read every object under its weights' prefix: nothing else may be put there.",
         )
         if kms_key_arn is not None:
             self._allow(["kms:Decrypt"], [kms_key_arn])
@@ -79,14 +80,14 @@ class ModelExecutionRole(Construct):
         acknowledge_wildcard(
             self.role,
             interfaces,
-            risk="Network interfaces get their ids when they are made. The role can delete any interface of this "
-            "network, which holds only this environment's.",
+            risk="Network interfaces get their ids when they are made. The role can delete any interface of "
+            "this network, which holds only this environment's.",
         )
         acknowledge_wildcard(
             self.role,
             "*",
-            risk="ecr:GetAuthorizationToken and ec2:Describe* know no resources. The role can read the shape of "
-            "every network in the account, and change none.",
+            risk="ecr:GetAuthorizationToken and ec2:Describe* know no resources. The role can read the shape "
+            "of every network in the account, and change none.",
         )
 
     def allow_logs(self, groups: list[logs.LogGroup]) -> None:

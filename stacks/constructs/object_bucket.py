@@ -32,7 +32,9 @@ class AccessLogBucket(Construct):
             minimum_tls_version=1.2,
             lifecycle_rules=[
                 s3.LifecycleRule(
-                    id="expire-logs", expiration=retention, abort_incomplete_multipart_upload_after=_ABANDONED_UPLOADS
+                    id="expire-logs",
+                    expiration=retention,
+                    abort_incomplete_multipart_upload_after=_ABANDONED_UPLOADS,
                 )
             ],
             removal_policy=removal,
@@ -95,14 +97,12 @@ class ObjectBucket(Construct):
         self.key.grant_encrypt_decrypt(role)
 
     def _grant_list(self, role: iam.Role) -> None:
-        role.add_to_policy(
-            iam.PolicyStatement(actions=["s3:ListBucket"], resources=[self.bucket.bucket_arn])
-        )
+        role.add_to_policy(iam.PolicyStatement(actions=["s3:ListBucket"], resources=[self.bucket.bucket_arn]))
 
     def _grant_objects(self, role: iam.Role, prefix: str, risk: str, *actions: str) -> None:
         producer = cdk.Stack.of(self)
         local = producer == cdk.Stack.of(role)
-        # The export of another stack's ARN, made now rather than at synthesis, so that the finding can be named.
+        # The export of another stack's ARN, made now rather than at synthesis: its name names the finding.
         arn = self.bucket.bucket_arn if local else producer.export_value(self.bucket.bucket_arn)
         objects = f"{arn}/{prefix}*"
         role.add_to_policy(iam.PolicyStatement(actions=list(actions), resources=[objects]))

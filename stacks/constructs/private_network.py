@@ -8,6 +8,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from stacks.constructs.checks import acknowledge_template_warning
 from stacks.constructs.encryption_key import EncryptionKey
 from stacks.constructs.log_group import encrypted_log_group
 from twin.settings.functions import LogSettings
@@ -53,7 +54,7 @@ _FUNCTION_SERVICES = (
     ),
     _Service("Sqs", ec2.InterfaceVpcEndpointAwsService.SQS, ("sqs:SendMessage",)),
 )
-"""Model containers are not among the callers: SageMaker itself brings their image and weights and takes their logs."""
+"""Model containers call nothing: SageMaker itself brings their image and weights and takes their logs."""
 
 
 class PrivateNetwork(Construct):
@@ -80,6 +81,11 @@ class PrivateNetwork(Construct):
             ],
             # Emptying the default group takes a custom resource with rights on every group; nothing uses it.
             restrict_default_security_group=False,
+        )
+        acknowledge_template_warning(
+            self.vpc,
+            "W3010",
+            reason="The settings name the zones: the GPU types are not offered in every zone of a region.",
         )
         self.vpc.add_flow_log(
             "FlowLog",

@@ -101,7 +101,7 @@ class PythonFunction(Construct):
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED) if group else None,
             security_groups=[group] if group else None,
         )
-        # A function may start before the policy of its role is attached, and fail to reach its network or logs.
+        # Without its policy attached, a function in a private network cannot be created.
         self.function.node.add_dependency(self.role)
 
     def _acknowledge_role(self, *, traced: bool, in_network: bool) -> None:
@@ -111,8 +111,8 @@ class PythonFunction(Construct):
             acknowledge_wildcard(
                 self.role,
                 "*",
-                risk="Trace segments and a function's network interfaces have no ARN to name. Code in this function "
-                "could write false traces and, in a private network, detach other functions' interfaces.",
+                risk="Trace segments and a function's network interfaces have no ARN to name. Code in this "
+                "function could write false traces and, in a private network, detach others' interfaces.",
             )
 
 

@@ -45,7 +45,9 @@ def grant_invoke(role: iam.Role, names: Names) -> None:
             resources=[
                 stack.format_arn(service="sagemaker", resource="endpoint", resource_name=names.endpoint),
                 stack.format_arn(
-                    service="sagemaker", resource="inference-component", resource_name=names.inference_component
+                    service="sagemaker",
+                    resource="inference-component",
+                    resource_name=names.inference_component,
                 ),
             ],
         )
@@ -55,8 +57,8 @@ def grant_invoke(role: iam.Role, names: Names) -> None:
 class RealtimeEndpoint(Construct):
     """Model, endpoint configuration, endpoint and inference component.
 
-    The model and the configuration have no names: CloudFormation replaces both on any change, and creates the new
-    one before it deletes the old one, which a fixed name would prevent.
+    The model and the configuration have no names: CloudFormation replaces both on any change, and creates
+    the new one before it deletes the old one, which a fixed name would prevent.
     """
 
     def __init__(
@@ -113,7 +115,9 @@ class RealtimeEndpoint(Construct):
         if version.startswith("arn:"):
             return version
         return cdk.Stack.of(self).format_arn(
-            service="sagemaker", resource="model-package", resource_name=f"{self._names.model_package_group}/{version}"
+            service="sagemaker",
+            resource="model-package",
+            resource_name=f"{self._names.model_package_group}/{version}",
         )
 
     def _configuration(self, model: ModelSettings, key: EncryptionKey) -> sagemaker.CfnEndpointConfig:
@@ -132,7 +136,11 @@ class RealtimeEndpoint(Construct):
 
     def _variant(self, model: ModelSettings) -> sagemaker.CfnEndpointConfig.ProductionVariantProperty:
         config = sagemaker.CfnEndpointConfig
-        realtime, timeouts, release = self._realtime, self._realtime.start_timeouts, self._realtime.instance_release
+        realtime, timeouts, release = (
+            self._realtime,
+            self._realtime.start_timeouts,
+            self._realtime.instance_release,
+        )
         return config.ProductionVariantProperty(
             variant_name=VARIANT,
             initial_instance_count=realtime.initial_instances,
@@ -188,7 +196,9 @@ class RealtimeEndpoint(Construct):
                     container_startup_health_check_timeout_in_seconds=realtime.start_timeouts.container_startup_seconds,
                 ),
             ),
-            runtime_config=component.InferenceComponentRuntimeConfigProperty(copy_count=realtime.copies.initial),
+            runtime_config=component.InferenceComponentRuntimeConfigProperty(
+                copy_count=realtime.copies.initial
+            ),
         )
         resource.add_resource_dependency(endpoint)
         return resource

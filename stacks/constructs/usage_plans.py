@@ -13,7 +13,13 @@ class UsagePlans(Construct):
     """One plan for each tier, one key for each client. API Gateway generates the keys' values."""
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, names: Names, settings: ApiSettings, api: apigateway.RestApi
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        names: Names,
+        settings: ApiSettings,
+        api: apigateway.RestApi,
     ) -> None:
         super().__init__(scope, construct_id)
         plans = {

@@ -1,4 +1,4 @@
-"""Builds what the functions run, without Docker: `ensure(root, Target.aws())` gives a folder for each function."""
+"""Builds what the functions run, without Docker: `ensure(root, Target.aws())` gives each one's folder."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from twin.bundling.targets import Target
 NOUNS = ("orchestrator", "authorizer", "ingestion", "retrieval")
 _SHOWN_DIGITS = 16
 _FIXED_TIME = 315_532_800
-"""1980-01-01 in seconds since the epoch, the earliest that a zip can hold: equal bundles make equal archives."""
+"""1980-01-01 in seconds since the epoch, the earliest in a zip: equal bundles make equal archives."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ def _uv() -> Path:
 
 
 def _run(noun: str, step: str, command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - fixed programs
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         said = "\n".join((done.stderr or done.stdout).strip().splitlines()[-_LAST_LINES:])
         raise BundlingError(f"{noun}: {step} failed with exit code {done.returncode}:\n{said}")

@@ -78,10 +78,10 @@ INSTANCE_TYPES: Mapping[str, InstanceType] = MappingProxyType(
 
 
 def runs_quantization(instance: InstanceType, quantization: Quantization) -> bool:
-    """Whether vLLM has kernels for `quantization` on this GPU; AWQ, GPTQ and bitsandbytes run from Turing on."""
+    """Whether vLLM has kernels for it on this GPU; AWQ, GPTQ and bitsandbytes run from Turing on."""
     return quantization != "fp8" or instance.architecture in FP8_ARCHITECTURES
 
 
 def runs_dtype(instance: InstanceType, dtype: DataType) -> bool:
-    """Whether the GPU computes in `dtype`; `auto` takes the checkpoint's type, which is bfloat16 for today's models."""
+    """Whether the GPU computes in `dtype`; `auto` takes the checkpoint's, bfloat16 for today's models."""
     return dtype == "float16" or instance.architecture in BFLOAT16_ARCHITECTURES

@@ -31,7 +31,9 @@ class Throttle(Section):
 class ApiSettings(Section):
     """The public API."""
 
-    stage: str = setting("First path segment of the URL.", unit="name", default="live", pattern=r"^[a-z][a-z0-9-]{0,31}$")
+    stage: str = setting(
+        "First path segment of the URL.", unit="name", default="live", pattern=r"^[a-z][a-z0-9-]{0,31}$"
+    )
     max_output_tokens: int = setting("Default and cap of a completion's length.", unit="tokens", ge=1)
     model_timeout_seconds: int = setting(
         "Longest wait for the model before a request fails with 504.", unit="seconds", ge=1, le=840
@@ -74,6 +76,8 @@ class ApiSettings(Section):
                 )
             if tier.burst > self.throttle.burst:
                 refuse(
-                    f"tiers.{name}.burst", tier.burst, f"at most throttle.burst, which is {self.throttle.burst}"
+                    f"tiers.{name}.burst",
+                    tier.burst,
+                    f"at most throttle.burst, which is {self.throttle.burst}",
                 )
         return self

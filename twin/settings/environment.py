@@ -31,8 +31,12 @@ class Environment(Section):
     name: str = setting(
         "Name of the environment and of its file.", unit="name", pattern=r"^[a-z][a-z0-9]{1,15}$"
     )
-    account: str = setting("AWS account.", unit="AWS account id", pattern=r"^\d{12}$", examples=["111122223333"])
-    region: str = setting("AWS region.", unit="region name", pattern=r"^[a-z]{2}(-[a-z]+)+-\d$", examples=["us-east-1"])
+    account: str = setting(
+        "AWS account.", unit="AWS account id", pattern=r"^\d{12}$", examples=["111122223333"]
+    )
+    region: str = setting(
+        "AWS region.", unit="region name", pattern=r"^[a-z]{2}(-[a-z]+)+-\d$", examples=["us-east-1"]
+    )
     removal: Literal["retain", "destroy"] = setting(
         "What becomes of stored data when its stack is deleted.", unit="policy"
     )
@@ -44,20 +48,30 @@ class Environment(Section):
     network: NetworkSettings = setting("The private network.", unit="section")
     functions: FunctionSettings = setting("The Lambda functions.", unit="section", default=FunctionSettings())
     logs: LogSettings = setting("Logs.", unit="section")
-    local: LocalSettings | None = setting("The local cloud; only in local.yaml.", unit="section", default=None)
+    local: LocalSettings | None = setting(
+        "The local cloud; only in local.yaml.", unit="section", default=None
+    )
 
     @model_validator(mode="after")
     def _data_outlives_stacks(self) -> Self:
         if self.removal == "destroy" and self.name not in DISPOSABLE:
-            refuse("removal", self.removal, f"retain; only {' and '.join(sorted(DISPOSABLE))} may destroy data")
+            refuse(
+                "removal", self.removal, f"retain; only {' and '.join(sorted(DISPOSABLE))} may destroy data"
+            )
         return self
 
     @model_validator(mode="after")
     def _local_only_in_local(self) -> Self:
         if self.local is not None and self.name != LOCAL:
-            refuse("local", self.local.model_dump(), "no value; the section belongs in the environment 'local'")
+            refuse(
+                "local", self.local.model_dump(), "no value; the section belongs in the environment 'local'"
+            )
         if self.local is None and self.name == LOCAL:
-            refuse("local", None, "the section 'local' with model, time_to_first_token_ms, inter_token_latency_ms")
+            refuse(
+                "local",
+                None,
+                "the section 'local' with model, time_to_first_token_ms, inter_token_latency_ms",
+            )
         return self
 
     @model_validator(mode="after")
@@ -68,7 +82,8 @@ class Environment(Section):
                 "retrieval.context_tokens",
                 self.retrieval.context_tokens,
                 f"at most {max(room, 0)} tokens: model.max_model_len {self.model.max_model_len} less "
-                f"api.max_output_tokens {self.api.max_output_tokens} less {QUESTION_TOKENS} for persona and question",
+                f"api.max_output_tokens {self.api.max_output_tokens} less {QUESTION_TOKENS} "
+                "for persona and question",
             )
         return self
 
@@ -80,7 +95,8 @@ class Environment(Section):
                     "model.quantization",
                     self.model.quantization,
                     f"none, awq, gptq or bitsandbytes while realtime.instance_types has {instance.name} "
-                    f"({instance.gpu}, {instance.architecture}); fp8 runs on {', '.join(sorted(FP8_ARCHITECTURES))}",
+                    f"({instance.gpu}, {instance.architecture}); "
+                    f"fp8 runs on {', '.join(sorted(FP8_ARCHITECTURES))}",
                 )
             if not runs_dtype(instance, self.model.dtype):
                 refuse(
@@ -97,7 +113,7 @@ class Environment(Section):
             refuse(
                 "realtime.target_concurrency_per_copy",
                 self.realtime.target_concurrency_per_copy,
-                f"at most model.max_num_seqs, which is {self.model.max_num_seqs}; more would wait in the queue",
+                f"at most model.max_num_seqs, which is {self.model.max_num_seqs}; more would wait",
             )
         return self
 
@@ -105,7 +121,11 @@ class Environment(Section):
     def _zones_in_region(self) -> Self:
         for index, zone in enumerate(self.network.availability_zones):
             if zone[:-1] != self.region:
-                refuse(f"network.availability_zones.{index}", zone, f"a zone of {self.region}, such as {self.region}a")
+                refuse(
+                    f"network.availability_zones.{index}",
+                    zone,
+                    f"a zone of {self.region}, such as {self.region}a",
+                )
         return self
 
     @property

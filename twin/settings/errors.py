@@ -17,7 +17,7 @@ _LONGEST_VALUE = 80
 
 
 class SettingsError(ValueError):
-    """An environment file that cannot be used; one line for each problem: file, key, value, what is accepted."""
+    """An environment file that cannot be used; a line a problem: file, key, value, what is accepted."""
 
 
 def settings_error(file: str, error: ValidationError, reader: SchemaReader) -> SettingsError:

@@ -48,7 +48,9 @@ def load(path: Path) -> Environment:
     except ValidationError as error:
         raise settings_error(shown, error, SchemaReader(Environment.model_json_schema())) from None
     if environment.name != path.stem:
-        raise SettingsError(f'{shown}: name is "{environment.name}"; accepted: {path.stem}, the name of the file')
+        raise SettingsError(
+            f'{shown}: name is "{environment.name}"; accepted: {path.stem}, the name of the file'
+        )
     return environment
 
 

@@ -30,7 +30,9 @@ A driver also runs later minor versions of its own major version, never a later 
 
 _CUDA_IN_TAG = re.compile(r"-cu(\d+)(\d)-")
 _S3_PREFIX = r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/([^/]+/)+$"
-_REGISTRY_VERSION = r"^([1-9]\d*|arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:\d{12}:model-package/[A-Za-z0-9-]+/[1-9]\d*)$"
+_REGISTRY_VERSION = (
+    r"^([1-9]\d*|arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:\d{12}:model-package/[A-Za-z0-9-]+/[1-9]\d*)$"
+)
 _KEY_ARN = r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+$"
 
 
@@ -73,7 +75,9 @@ class ModelSource(Section):
             both = self.model_dump(include={"s3_uri", "registry_version"}, exclude_none=True)
             refuse("", both, "exactly one of s3_uri and registry_version")
         if self.artifacts_uri is not None and self.registry_version is None:
-            refuse("artifacts_uri", self.artifacts_uri, "no value beside s3_uri; it belongs to registry_version")
+            refuse(
+                "artifacts_uri", self.artifacts_uri, "no value beside s3_uri; it belongs to registry_version"
+            )
         return self
 
     @property
@@ -86,7 +90,10 @@ class ContainerImage(Section):
     """AWS's vLLM container and the host image whose driver it needs."""
 
     account: str = setting(
-        "Account that publishes the image.", unit="AWS account id", default="763104351884", pattern=r"^\d{12}$"
+        "Account that publishes the image.",
+        unit="AWS account id",
+        default="763104351884",
+        pattern=r"^\d{12}$",
     )
     repository: str = setting(
         "Repository of the image.", unit="ECR repository name", default="vllm", pattern=r"^[a-z0-9._/-]+$"

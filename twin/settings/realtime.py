@@ -35,7 +35,7 @@ class Copies(Section):
 
     @property
     def initial(self) -> int:
-        """Copies that a deploy starts with: at least one, so that a model which cannot load fails the deploy."""
+        """Copies that a deploy starts with: at least one, so that a model that cannot load fails it."""
         return max(self.min, 1)
 
 
@@ -45,7 +45,7 @@ class Cooldowns(Section):
     scale_out_seconds: int = setting("After adding copies.", unit="seconds", ge=0, le=3600)
     scale_in_seconds: int = setting("After removing copies.", unit="seconds", ge=0, le=3600)
     wake_seconds: int = setting(
-        "After waking from zero. Shorter than a cold start, it would add a copy a minute while the first one loads.",
+        "After waking from zero. If shorter than a cold start, copies are added while the first one loads.",
         unit="seconds",
         default=600,
         ge=60,
