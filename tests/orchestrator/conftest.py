@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import httpcore
 import httpx
 import pytest
+from orchestrator.aws.client import connection_pool
 from orchestrator.chat import Adapters
 from orchestrator.pacing import Pace
 from orchestrator.service import create_app
 
+from tests.orchestrator.aws_stub import AwsStub
 from tests.orchestrator.fakes import (
     MODEL,
     FakeModel,
@@ -19,8 +22,11 @@ from tests.orchestrator.fakes import (
     FakeTracing,
     environment,
 )
+from tests.orchestrator.serving import serve
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
     from fastapi import FastAPI
 
 
@@ -44,9 +50,7 @@ class Harness:
     @property
     def app(self) -> FastAPI:
         adapters = Adapters(self.model, self.retriever, self.telemetry, self.tracing)
-        return create_app(
-            environment(**self.variables), adapters, pace=self.pace, ready=lambda: self.ready
-        )
+        return create_app(environment(**self.variables), adapters, pace=self.pace, ready=lambda: self.ready)
 
     async def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
@@ -61,3 +65,17 @@ class Harness:
 @pytest.fixture
 def harness() -> Harness:
     return Harness()
+
+
+@pytest.fixture
+def aws() -> Iterator[tuple[AwsStub, str]]:
+    """A stub of AWS's services and its address."""
+    stub = AwsStub()
+    with serve(stub) as url:
+        yield stub, url
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[httpcore.AsyncConnectionPool]:
+    async with connection_pool() as connections:
+        yield connections

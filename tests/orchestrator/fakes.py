@@ -133,7 +133,9 @@ async def _play(step: dict[str, Any] | Pause | Exception) -> None:
 
 
 PASSAGES = (
-    Passage("essays/1", "Copies are cheap.", 0.9, "On copies", "https://ada.example/copies", "Ada", "essay", "en"),
+    Passage(
+        "essays/1", "Copies are cheap.", 0.9, "On copies", "https://ada.example/copies", "Ada", "essay", "en"
+    ),
     Passage("notes/2", "Tokens stream.", 0.5),
     Passage("notes/3", "Off topic.", 0.1),
 )

@@ -19,7 +19,9 @@ def serve(app: Any) -> Iterator[str]:
     """Yield the server's base URL; stop it on leaving."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1, loop="asyncio", http="h11")
+        config = uvicorn.Config(
+            app, log_level="critical", timeout_graceful_shutdown=1, loop="asyncio", http="h11"
+        )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from retrieval import Encoder
 
-from orchestrator.aws.client import AwsClient, http_client
+from orchestrator.aws.client import AwsClient, connection_pool
 from orchestrator.aws.endpoints import endpoint_url
 from orchestrator.chat import Adapters
 from orchestrator.encoder import BackgroundEncoder
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 def compose(environment: Environment, region: str) -> FastAPI:
     """The application on AWS, or on whatever the standard `AWS_ENDPOINT_URL` variables name."""
-    http = http_client()
+    pool = connection_pool()
     encoder = BackgroundEncoder(Encoder.load)
     traces = tracing(environment.powertools_service_name)
     adapters = Adapters(
         model=SageMakerModel(
             AwsClient(
-                http,
+                pool,
                 base_url=endpoint_url("sagemaker_runtime", region),
                 signing_name="sagemaker",
                 region=region,
@@ -45,7 +45,7 @@ def compose(environment: Environment, region: str) -> FastAPI:
         retriever=S3VectorsRetriever(
             encoder,
             AwsClient(
-                http, base_url=endpoint_url("s3vectors", region), signing_name="s3vectors", region=region
+                pool, base_url=endpoint_url("s3vectors", region), signing_name="s3vectors", region=region
             ),
             bucket=environment.vector_bucket_name,
             index=environment.vector_index_name,
@@ -62,7 +62,7 @@ def compose(environment: Environment, region: str) -> FastAPI:
         yield
         await loading
         encoder.close()
-        await http.aclose()
+        await pool.aclose()
 
     return create_app(environment, adapters, ready=lambda: not encoder.failed, lifespan=lifespan)
 

@@ -45,7 +45,7 @@ class SageMakerModel:
         except AwsError as error:
             raise from_endpoint_error(error) from error
         except AwsConnectionError as error:
-            raise from_connection_error(error) from error
+            raise from_connection_error(error, lost=ModelFailedError) from error
         return _json_object(content, ModelFailedError)
 
     async def stream(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
@@ -53,7 +53,7 @@ class SageMakerModel:
         try:
             async with (
                 self._client.post(path, body, self._headers) as response,
-                aclosing(_payloads(response.aiter_raw())) as payloads,
+                aclosing(decode_payloads(response.aiter_stream())) as payloads,
             ):
                 parser = sse.SseParser()
                 async for payload in payloads:
@@ -64,11 +64,11 @@ class SageMakerModel:
         except AwsError as error:
             raise from_endpoint_error(error) from error
         except AwsConnectionError as error:
-            raise from_connection_error(error) from error
+            raise from_connection_error(error, lost=StreamBrokenError) from error
         raise StreamBrokenError
 
 
-async def _payloads(content: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+async def decode_payloads(content: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
     """Decode SageMaker's binary event stream into the bytes that the container wrote."""
     from botocore.eventstream import EventStreamBuffer, ParserError
 

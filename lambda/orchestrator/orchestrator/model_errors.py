@@ -46,9 +46,9 @@ def from_endpoint_error(error: AwsError) -> ApiError:
     return ModelUnavailableError()
 
 
-def from_connection_error(error: AwsConnectionError) -> ApiError:
-    """The failure of a call whose connection broke: with no work begun, or with the answer lost."""
-    return ModelFailedError() if error.sent else ModelUnavailableError()
+def from_connection_error(error: AwsConnectionError, lost: type[ApiError]) -> ApiError:
+    """The failure of a call whose connection broke: `lost` if the model may have begun its answer."""
+    return lost() if error.sent else ModelUnavailableError()
 
 
 def from_stream_error(payload: bytes) -> ApiError:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from orchestrator import sse
 from orchestrator.disconnect import ClientDisconnectedError, until_disconnect
 from orchestrator.errors import ApiError
 from orchestrator.telemetry import CLIENT_DISCONNECTED
+from orchestrator.wire import to_json
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -23,8 +24,14 @@ CLIENT_CLOSED_REQUEST = 499
 """Status in the log of a request whose client went away; nobody receives it."""
 
 
-def error_response(error: ApiError) -> JSONResponse:
-    return JSONResponse(error.body(), status_code=error.status, headers=error.headers())
+def json_response(
+    value: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
+    return Response(to_json(value), status, headers, media_type="application/json")
+
+
+def error_response(error: ApiError) -> Response:
+    return json_response(error.body(), error.status, error.headers())
 
 
 class ChunkStream(Response):

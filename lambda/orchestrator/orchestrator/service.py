@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from fastapi.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from orchestrator.chat import Adapters, Chat
 from orchestrator.disconnect import ClientDisconnectedError, until_disconnect
@@ -16,7 +16,7 @@ from orchestrator.errors import ApiError, MethodNotAllowedError, UnknownUrlError
 from orchestrator.middleware import REQUEST_ID, RequestRecords
 from orchestrator.pacing import Pace
 from orchestrator.parsing import parse_request, read_body
-from orchestrator.responses import CLIENT_CLOSED_REQUEST, ChunkStream, error_response
+from orchestrator.responses import CLIENT_CLOSED_REQUEST, ChunkStream, error_response, json_response
 from orchestrator.telemetry import CLIENT_DISCONNECTED, Record
 
 if TYPE_CHECKING:
@@ -70,21 +70,21 @@ def _add_routes(
             return Response(status_code=CLIENT_CLOSED_REQUEST)
 
     @app.get("/v1/models")
-    async def list_models() -> JSONResponse:
+    async def list_models() -> Response:
         model = {"id": environment.model_id, "object": "model", "created": started, "owned_by": "llm-twin"}
-        return JSONResponse({"object": "list", "data": [model]})
+        return json_response({"object": "list", "data": [model]})
 
     @app.get("/health")
-    async def health() -> JSONResponse:
+    async def health() -> Response:
         if ready():
-            return JSONResponse({"status": "ok"})
-        return JSONResponse({"status": "unavailable"}, status_code=503)
+            return json_response({"status": "ok"})
+        return json_response({"status": "unavailable"}, status=503)
 
 
 async def _answer(chat: Chat, request: ChatRequest, record: Record) -> Response:
     if request.stream:
         return ChunkStream(await chat.stream(request, record), record)
-    return JSONResponse(await chat.complete(request, record))
+    return json_response(await chat.complete(request, record))
 
 
 async def _on_api_error(request: Request, error: Exception) -> Response:
@@ -111,6 +111,6 @@ async def _on_bug(request: Request, error: Exception) -> Response:
     failure = ApiError(f"The server had an error while processing the request {record.request_id}.")
     failure.__cause__ = error
     record.fail(failure)
-    response: dict[str, Any] = failure.body()
-    headers = {**failure.headers(), REQUEST_ID: record.request_id}
-    return JSONResponse(response, status_code=failure.status, headers=headers)
+    response = error_response(failure)
+    response.headers[REQUEST_ID] = record.request_id
+    return response

@@ -6,8 +6,9 @@ and is dropped.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
+
+from orchestrator.wire import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +60,7 @@ class SseParser:
 
 def event(data: dict[str, Any]) -> bytes:
     """One event with `data` as JSON on a single line."""
-    return b"data: " + json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
+    return b"data: " + to_json(data) + b"\n\n"
 
 
 DONE_EVENT = f"data: {DONE}\n\n".encode()

@@ -8,11 +8,13 @@ import random
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-import httpx
+import httpcore
 
 from orchestrator.aws.credentials import Credentials
 from orchestrator.aws.signing import sign
+from orchestrator.wire import to_json
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -23,10 +25,17 @@ ATTEMPTS = 2
 BACKOFF_SECONDS = 0.2
 CONNECT_TIMEOUT_SECONDS = 2.0
 WRITE_TIMEOUT_SECONDS = 10.0
+
 KEEP_ALIVE_SECONDS = 15.0
 """An idle connection is given up before AWS closes it, so that no request is written to a dead one."""
 
+MAX_CONNECTIONS = 1_000
+
+_TIMEOUTS = {"connect": CONNECT_TIMEOUT_SECONDS, "write": WRITE_TIMEOUT_SECONDS}
+"""Reading has no timeout here: each caller bounds its own stages."""
+
 _THROTTLED = {"ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded"}
+_CONNECTION_ERRORS = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException)
 
 
 class AwsError(Exception):
@@ -53,23 +62,18 @@ class AwsError(Exception):
 class AwsConnectionError(Exception):
     """No connection to the service could be made, or it broke before the answer was complete."""
 
-    def __init__(self, error: httpx.TransportError, *, sent: bool) -> None:
+    def __init__(self, error: Exception, *, sent: bool) -> None:
         self.sent = sent
         """Whether the service may have seen the request."""
         super().__init__(repr(error))
 
 
-def http_client() -> httpx.AsyncClient:
-    """The connection pool that the services share.
-
-    Reading has no timeout here: each caller bounds its own stages.
-    """
-    return httpx.AsyncClient(
-        headers={"accept-encoding": "identity"},
-        timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT_SECONDS, write=WRITE_TIMEOUT_SECONDS),
-        limits=httpx.Limits(max_connections=None, keepalive_expiry=KEEP_ALIVE_SECONDS),
-        follow_redirects=False,
-        trust_env=False,
+def connection_pool() -> httpcore.AsyncConnectionPool:
+    """Return the connections that the services share."""
+    return httpcore.AsyncConnectionPool(
+        max_connections=MAX_CONNECTIONS,
+        max_keepalive_connections=MAX_CONNECTIONS,
+        keepalive_expiry=KEEP_ALIVE_SECONDS,
     )
 
 
@@ -78,7 +82,7 @@ class AwsClient:
 
     def __init__(
         self,
-        http: httpx.AsyncClient,
+        pool: httpcore.AsyncConnectionPool,
         *,
         base_url: str,
         signing_name: str,
@@ -86,8 +90,8 @@ class AwsClient:
         credentials: Callable[[], Credentials] = Credentials.read,
         backoff_seconds: float = BACKOFF_SECONDS,
     ) -> None:
-        self._http = http
-        self._base_url = httpx.URL(base_url)
+        self._pool = pool
+        self._base_url = base_url
         self._signing_name = signing_name
         self._region = region
         self._credentials = credentials
@@ -96,21 +100,21 @@ class AwsClient:
     @asynccontextmanager
     async def post(
         self, path: str, body: dict[str, Any], headers: dict[str, str] | None = None
-    ) -> AsyncIterator[httpx.Response]:
-        """Send `body` as JSON; the response's status is a success and its body not yet read.
+    ) -> AsyncIterator[httpcore.Response]:
+        """Send `body` as JSON; the response's status is a success and its content not yet read.
 
         Leaving the context closes the connection of a response that was not read to its end, which
         tells the service to stop. Raises `AwsError` and `AwsConnectionError`.
         """
-        response = await self._send(path, json.dumps(body, ensure_ascii=False).encode(), headers or {})
+        response = await self._send(path, to_json(body), headers or {})
         try:
             yield response
-        except httpx.TransportError as error:
+        except _CONNECTION_ERRORS as error:
             raise AwsConnectionError(error, sent=True) from error
         finally:
             await response.aclose()
 
-    async def _send(self, path: str, body: bytes, headers: dict[str, str]) -> httpx.Response:
+    async def _send(self, path: str, body: bytes, headers: dict[str, str]) -> httpcore.Response:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return await self._send_once(path, body, headers)
@@ -120,22 +124,22 @@ class AwsClient:
             await asyncio.sleep(self._backoff_seconds * random.uniform(0.5, 1.5))  # noqa: S311 - spreads load
         raise AssertionError
 
-    async def _send_once(self, path: str, body: bytes, headers: dict[str, str]) -> httpx.Response:
+    async def _send_once(self, path: str, body: bytes, headers: dict[str, str]) -> httpcore.Response:
         try:
-            response = await self._http.send(self._request(path, body, headers), stream=True)
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            response = await self._pool.handle_async_request(self._request(path, body, headers))
+        except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
             raise AwsConnectionError(error, sent=False) from error
-        except httpx.TransportError as error:
+        except _CONNECTION_ERRORS as error:
             raise AwsConnectionError(error, sent=True) from error
-        if not response.is_success:
+        if not 200 <= response.status < 300:
             raise await _read_error(response)
         return response
 
-    def _request(self, path: str, body: bytes, headers: dict[str, str]) -> httpx.Request:
-        url = self._base_url.copy_with(path=self._base_url.path.rstrip("/") + path)
+    def _request(self, path: str, body: bytes, headers: dict[str, str]) -> httpcore.Request:
+        url = urlsplit(self._base_url + path)
         signed = sign(
             method="POST",
-            host=url.netloc.decode(),
+            host=url.netloc,
             path=url.path,
             headers={"content-type": "application/json", **headers},
             body=body,
@@ -144,18 +148,25 @@ class AwsClient:
             service=self._signing_name,
             now=datetime.now(UTC),
         )
-        return self._http.build_request("POST", url, headers=signed, content=body)
+        signed["content-length"] = str(len(body))
+        return httpcore.Request(
+            "POST",
+            self._base_url + path,
+            headers=list(signed.items()),
+            content=body,
+            extensions={"timeout": _TIMEOUTS},
+        )
 
 
 def _was_not_accepted(failure: AwsError | AwsConnectionError) -> bool:
     return failure.throttled if isinstance(failure, AwsError) else not failure.sent
 
 
-async def _read_error(response: httpx.Response) -> AwsError:
+async def _read_error(response: httpcore.Response) -> AwsError:
     """The kind is in `x-amzn-errortype` (`Kind:details`), else in the body's `__type` (`namespace#Kind`)."""
     try:
         content = await response.aread()
-    except httpx.TransportError as error:
+    except _CONNECTION_ERRORS as error:
         content = json.dumps({"message": repr(error)}).encode()
     finally:
         await response.aclose()
@@ -165,7 +176,7 @@ async def _read_error(response: httpx.Response) -> AwsError:
         details = None
     if not isinstance(details, dict):
         details = {"message": content[:500].decode("utf-8", errors="replace")}
-    kind = (
-        response.headers.get("x-amzn-errortype") or details.get("__type") or details.get("code") or "Unknown"
-    )
-    return AwsError(str(kind).split(":")[0].rpartition("#")[2], response.status_code, details)
+    headers = {name.lower(): value for name, value in response.headers}
+    kind = headers.get(b"x-amzn-errortype", b"").decode("latin-1")
+    kind = kind or str(details.get("__type") or details.get("code") or "Unknown")
+    return AwsError(kind.split(":")[0].rpartition("#")[2], response.status, details)
