@@ -1,0 +1,1 @@
+"""Keeps the index of vectors in step with the corpus bucket."""
