@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,6 +18,13 @@ class Container:
         """Value of an integer variable; `default` when it is unset or no number."""
         value = self.environment.get(name, "")
         return int(value) if value.isdecimal() else default
+
+    def served_names(self) -> Sequence[str]:
+        """Names the model answers to, from `SM_VLLM_SERVED_MODEL_NAME`: one, or a JSON list of them."""
+        value = self.environment.get("SM_VLLM_SERVED_MODEL_NAME", "")
+        if value.startswith("["):
+            return [str(name) for name in json.loads(value)]
+        return [value] if value else []
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,8 +108,8 @@ class _Answer:
 
 
 def _check_model(request: ChatRequest, container: Container) -> None:
-    served = container.environment.get("SM_VLLM_SERVED_MODEL_NAME")
-    if served and request.model and request.model != served:
+    served = container.served_names()
+    if served and request.model and request.model not in served:
         raise ChatError(f"The model `{request.model}` does not exist.", 404, "model")
 
 

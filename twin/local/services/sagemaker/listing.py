@@ -66,6 +66,6 @@ def _offset(token: str | None) -> int:
     if not token:
         return 0
     try:
-        return int(base64.urlsafe_b64decode(token.encode()))
+        return int(base64.b64decode(token, altchars=b"-_", validate=True))
     except (binascii.Error, ValueError):
         raise validation_error("Invalid NextToken") from None

@@ -92,7 +92,8 @@ def _new_vector(record: Record, item: Request, hidden: frozenset[str]) -> NewVec
 def _values(record: Record, data: Request, path: str, subject: str) -> Vector:
     """The float32 values of a request's vector, checked against the index."""
     try:
-        values = np.asarray(data.get("float32"), dtype=np.float32)
+        with np.errstate(over="ignore"):
+            values = np.asarray(data.get("float32"), dtype=np.float32)
     except (TypeError, ValueError):
         raise invalid(path, f"{subject} must be a list of float32 numbers") from None
     if values.ndim != 1 or len(values) != record["dimension"]:
