@@ -24,6 +24,7 @@ class Emulator:
     app: Any
     api: Any
     cloudformation: Any
+    custom_resources: Any
     provisioners: Any
     functions: Any
     iam: Any
@@ -75,6 +76,7 @@ def load(options: CloudOptions) -> Emulator:
         app=module("app"),
         api=module("services.apigateway_v1"),
         cloudformation=module("services.cloudformation"),
+        custom_resources=module("services.cloudformation.custom_resource"),
         provisioners=module("services.cloudformation.provisioners"),
         functions=module("services.lambda_svc"),
         iam=module("services.iam"),

@@ -23,14 +23,14 @@ class ServiceRouter(Protocol):
         """The app for a request, by signing name, path and X-Amz-Target; None if it is none of ours."""
 
 
-class Guard(Protocol):
-    """Decides whether a function's own call is allowed."""
+class ApiGateway(Protocol):
+    """Requests to deployed APIs."""
 
-    def enforced(self, access_key: str) -> bool:
-        """Whether this access key identifies a function's role."""
+    def serves(self, path: str) -> bool:
+        """Whether a path is such a request."""
 
-    def protect(self, app: ASGIApp, caller: Caller) -> ASGIApp:
-        """`app`, answering AccessDenied to what the role does not allow."""
+    async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one through `app`."""
 
 
 class Caller:
@@ -65,10 +65,15 @@ class Front:
     """ASGI app in front of MiniStack and of the services of our own."""
 
     def __init__(
-        self, emulator: ASGIApp, services: ServiceRouter, status: Callable[[], dict[str, Any]]
+        self,
+        emulator: ASGIApp,
+        services: ServiceRouter,
+        gateway: ApiGateway,
+        status: Callable[[], dict[str, Any]],
     ) -> None:
         self._emulator = emulator
         self._services = services
+        self._gateway = gateway
         self._status = status
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -79,6 +84,9 @@ class Front:
         path = scope["path"]
         if path == HEALTH_PATH:
             await send_json(send, 200, self._status())
+            return
+        if self._gateway.serves(path):
+            await self._gateway(self._emulator, scope, receive, send)
             return
         caller = Caller(scope)
         app = self._services.route(caller.service, path, caller.header(b"x-amz-target"))

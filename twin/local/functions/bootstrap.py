@@ -97,7 +97,7 @@ def answer(handler: Callable[[Any, Context], Any], message: dict[str, Any]) -> d
     os.environ["_X_AMZN_TRACE_ID"] = str(message.get("trace_id") or "")
     try:
         result = handler(message["event"], Context(message))
-    except Exception as error:  # noqa: BLE001 - whatever a handler raises is its answer
+    except Exception as error:
         traceback.print_exc()
         return {"error": describe(error)}
     try:
@@ -113,7 +113,7 @@ def main(name: str, reader: int, writer: int) -> None:
     sys.argv = [name]
     try:
         handler = load_handler(name)
-    except Exception as error:  # noqa: BLE001 - reported to whoever invoked the function
+    except Exception as error:
         traceback.print_exc()
         write_message(writer, {"error": {**describe(error), "errorType": f"Runtime.{type(error).__name__}"}})
         return

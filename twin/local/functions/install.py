@@ -22,10 +22,20 @@ def install(emulator: Emulator, host: FunctionHost) -> None:
             answer: dict[str, Any] = {"body": host.invoke(record, event, request_id, trace_id)}
         except FunctionError as error:
             answer = {"body": error.detail, "error": True}
+            _fail_custom_resource(emulator, event, error)
         return {**answer, "log": host.new_output(config["FunctionName"])}
 
     emulator.functions._execute_function_warm = execute
     host.keep(lambda: fingerprints(emulator))
+
+
+def _fail_custom_resource(emulator: Emulator, event: Any, error: FunctionError) -> None:
+    """Tell CloudFormation that a custom resource's function broke; it would wait an hour for an answer."""
+    address = event.get("ResponseURL") if isinstance(event, dict) else None
+    if address:
+        reason = f"{error.detail['errorType']}: {error.detail['errorMessage']}"
+        token = str(address).rpartition("/")[2]
+        emulator.custom_resources.deliver_response(token, {"Status": "FAILED", "Reason": reason})
 
 
 def fingerprints(emulator: Emulator) -> dict[str, str]:
@@ -39,13 +49,17 @@ def fingerprints(emulator: Emulator) -> dict[str, str]:
     return found
 
 
-def layer_archive(emulator: Emulator, arn: str) -> tuple[str, bytes | None]:
-    """SHA-256 (hexadecimal) and bytes of a layer version; the hash is empty when there is no such version."""
+def layer_digest(emulator: Emulator, arn: str) -> str | None:
+    """SHA-256 (hexadecimal) of a layer version's archive; None when there is no such version."""
     name, _, number = arn.partition(":layer:")[2].partition(":")
     layer = emulator.functions._layers.get(name)
     versions = layer["versions"] if layer else []
     for version in versions:
         if str(version["Version"]) == number:
-            digest = base64.b64decode(version["Content"]["CodeSha256"]).hex()
-            return digest, version["_zip_data"]
-    return "", None
+            return digest_of(version["Content"]["CodeSha256"])
+    return None
+
+
+def digest_of(code_sha256: str) -> str:
+    """Hexadecimal form of a `CodeSha256`, which AWS writes in base64."""
+    return base64.b64decode(code_sha256).hex()

@@ -75,7 +75,7 @@ class Spawner:
         descriptors: Sequence[int],
     ) -> FunctionProcess:
         with log.open("ab") as output:
-            popen = subprocess.Popen(  # noqa: S603 - the command is the function's own
+            popen = subprocess.Popen(
                 list(command),
                 env=dict(environment),
                 cwd=folder,

@@ -45,17 +45,16 @@ def request_from_event(
         if name.lower() not in HOP_BY_HOP | {"content-length"}
         for value in values
     ]
-    headers += [
-        ("content-length", str(len(payload))),
-        ("x-amzn-request-context", json.dumps(event.get("requestContext") or {})),
-        ("x-amzn-lambda-context", json.dumps(lambda_context(spec, request_id, deadline))),
-    ]
+    headers += lambda_headers(spec, event.get("requestContext") or {}, request_id, deadline)
+    headers.append(("content-length", str(len(payload))))
     return HttpRequest(str(event.get("httpMethod") or "GET"), target, headers, payload)
 
 
-def lambda_context(spec: FunctionSpec, request_id: str, deadline: float) -> dict[str, Any]:
+def lambda_headers(
+    spec: FunctionSpec, request_context: Mapping[str, Any], request_id: str, deadline: float
+) -> list[tuple[str, str]]:
     """What the adapter tells a server of its invocation; `deadline` in seconds, told in milliseconds."""
-    return {
+    context = {
         "request_id": request_id,
         "deadline": int(deadline * 1000),
         "invoked_function_arn": spec.arn,
@@ -66,6 +65,10 @@ def lambda_context(spec: FunctionSpec, request_id: str, deadline: float) -> dict
             "log_group": f"/aws/lambda/{spec.name}",
         },
     }
+    return [
+        ("x-amzn-request-context", json.dumps(request_context)),
+        ("x-amzn-lambda-context", json.dumps(context)),
+    ]
 
 
 def exchange(port: int, request: HttpRequest, seconds: float) -> dict[str, Any]:

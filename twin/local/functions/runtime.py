@@ -8,15 +8,12 @@ import sysconfig
 import venv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import distribution
 from pathlib import Path
-
-_SDK_DISTRIBUTIONS = ("boto3", "botocore", "s3transfer", "jmespath", "python-dateutil", "six", "urllib3")
 
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """An interpreter with an empty site-packages: functions see their bundle, layers and the standard library."""
+    """An interpreter with an empty site-packages: functions see bundle, layers and the standard library."""
 
     root: Path
 
@@ -25,41 +22,20 @@ class Runtime:
         """The interpreter; its folder goes first on a function's PATH."""
         return self.root / "bin" / "python"
 
-    @property
-    def sdk(self) -> Path:
-        """The AWS SDK that managed runtimes bring, for inline code, which can bring nothing itself."""
-        return self.root / "sdk"
-
     def prepare(self) -> None:
         """Create the interpreter's folder, again whenever the base interpreter changed."""
         base = Path(getattr(sys, "_base_executable", sys.executable)).resolve()
         if not (self.python.exists() and self.python.resolve() == base):
             venv.EnvBuilder(clear=True, symlinks=True, with_pip=False).create(self.root)
-        self.sdk.mkdir(exist_ok=True)
-        for name in _SDK_DISTRIBUTIONS:
-            _link_packages(name, self.sdk)
 
 
-def _link_packages(name: str, folder: Path) -> None:
-    """Link every top-level module of an installed distribution into `folder`."""
-    installed = distribution(name)
-    tops = {Path(str(file)).parts[0] for file in installed.files or ()}
-    for top in tops:
-        source = Path(str(installed.locate_file(top)))
-        target = folder / top
-        if top.startswith("..") or top == "__pycache__" or target.exists():
-            continue
-        target.unlink(missing_ok=True)
-        target.symlink_to(source)
-
-
-def python_path(code: Path, layers: Sequence[Path], extra: Sequence[Path] = ()) -> str:
+def python_path(code: Path, layers: Sequence[Path]) -> str:
     """The import path of a function: its code, then its layers (a later layer shadows an earlier one)."""
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     folders = [code]
     for layer in reversed(layers):
         folders += [layer / "python", layer / "python" / "lib" / version / "site-packages"]
-    return os.pathsep.join(str(folder) for folder in [*folders, *extra])
+    return os.pathsep.join(str(folder) for folder in folders)
 
 
 def base_environment(runtime: Runtime, scratch: Path) -> dict[str, str]:
@@ -78,7 +54,7 @@ def base_environment(runtime: Runtime, scratch: Path) -> dict[str, str]:
 
 
 def function_environment(
-    *, name: str, arn: str, version: str, memory_mb: int, handler: str, region: str, stream: str
+    *, name: str, arn: str, version: str, memory_mb: int, handler: str, runtime: str, region: str, stream: str
 ) -> Mapping[str, str]:
     """The variables that AWS Lambda reserves for itself."""
     return {
@@ -89,7 +65,7 @@ def function_environment(
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
         "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{name}",
         "AWS_LAMBDA_LOG_STREAM_NAME": stream,
-        "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_{runtime}",
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
         "_LAMBDA_FUNCTION_ARN": arn,

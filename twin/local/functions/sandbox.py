@@ -17,8 +17,8 @@ from twin.local.functions.runtime import Runtime, base_environment, function_env
 from twin.local.functions.spec import WEB_ADAPTER_LAYER, FunctionSpec
 from twin.local.layout import StateLayout
 
-LayerArchive = Callable[[str], tuple[str, bytes | None]]
-"""From a layer version's ARN to its archive's SHA-256 (hexadecimal) and, when not unpacked yet, its bytes."""
+LayerDigest = Callable[[str], str | None]
+"""From a layer version's ARN to its archive's SHA-256 (hexadecimal); None for an unknown one."""
 
 Credentials = Callable[[FunctionSpec], Mapping[str, str]]
 """The AWS_* credentials that identify a function's role."""
@@ -43,7 +43,7 @@ class SandboxFactory:
     """Prepares sandboxes; unpacks each archive once."""
 
     def __init__(
-        self, layout: StateLayout, *, url: str, layers: LayerArchive, credentials: Credentials
+        self, layout: StateLayout, *, url: str, layers: LayerDigest, credentials: Credentials
     ) -> None:
         self._layout = layout
         self._url = url
@@ -71,11 +71,12 @@ class SandboxFactory:
                 version=spec.version,
                 memory_mb=spec.memory_mb,
                 handler=spec.handler,
+                runtime=spec.runtime,
                 region=REGION,
                 stream=stream,
             ),
             "LAMBDA_TASK_ROOT": str(code),
-            "PYTHONPATH": python_path(code, layers, [self.runtime.sdk] if spec.inline else []),
+            "PYTHONPATH": python_path(code, layers),
             **self._credentials(spec),
         }
         return Sandbox(spec, code, environment, self.log(spec.name), stream)
@@ -88,10 +89,8 @@ class SandboxFactory:
             return self._logs[name]
 
     def _layer(self, arn: str) -> Path:
-        digest, archive = self._layers(arn)
-        if archive is not None:
-            return self.packages.unpack_named(digest, archive)
-        folder = self.packages.find(digest)
+        digest = self._layers(arn)
+        folder = self.packages.find(digest) if digest else None
         if folder is None:
             message = f"layer {arn} is not in the local cloud; deploy the stack that publishes it"
             raise MissingLayerError(message)

@@ -25,7 +25,6 @@ class FunctionSpec:
     memory_mb: int
     timeout_seconds: float
     code_sha256: str
-    inline: bool
     tracing: bool
     layer_arns: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -71,7 +70,6 @@ class FunctionSpec:
             memory_mb=int(config.get("MemorySize", 128)),
             timeout_seconds=float(config.get("Timeout", 3)),
             code_sha256=config.get("CodeSha256", ""),
-            inline=not record.get("code_s3_bucket"),
             tracing=(config.get("TracingConfig") or {}).get("Mode") == "Active",
             layer_arns=tuple(layer if isinstance(layer, str) else layer["Arn"] for layer in layers),
             environment=dict((config.get("Environment") or {}).get("Variables") or {}),

@@ -1,0 +1,19 @@
+"""Errors that API Gateway itself answers, through the API's gateway responses."""
+
+from __future__ import annotations
+
+INTERNAL = ("DEFAULT_5XX", "Internal server error", 502)
+"""A function failed, or answered what no proxy integration may answer."""
+
+TIMEOUT = ("INTEGRATION_TIMEOUT", "Endpoint request timed out", None)
+TOO_LARGE = ("REQUEST_TOO_LARGE", "Request Entity Too Large", None)
+
+
+class GatewayError(Exception):
+    """An error answer: gateway response type, message, and a status where the type has none of its own."""
+
+    def __init__(self, response_type: str, message: str, status: int | None, *, detail: str = "") -> None:
+        super().__init__(detail or message)
+        self.response_type = response_type
+        self.message = message
+        self.status = status

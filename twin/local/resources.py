@@ -1,0 +1,178 @@
+"""CloudFormation resource types that MiniStack lacks, and properties that it drops of types it has.
+
+A handler's `create` takes (logical id, properties, stack name) and returns (physical id, attributes); `update` takes
+(physical id, old properties, new properties, stack name) and returns the same; `delete` takes (physical id, properties).
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from twin.local.emulator import Emulator
+from twin.local.functions.install import digest_of
+from twin.local.functions.packages import PackageStore
+
+Properties = dict[str, Any]
+Handler = dict[str, Callable[..., Any]]
+
+
+def register(emulator: Emulator, packages: PackageStore, handlers: dict[str, Handler]) -> None:
+    """Add `handlers` and our own to MiniStack's table, before it restores its state."""
+    table: dict[str, Handler] = emulator.provisioners._RESOURCE_HANDLERS
+    table.update(handlers)
+    table["AWS::EC2::FlowLog"] = flow_log(emulator.provisioners._ec2)
+    for direction in ("Ingress", "Egress"):
+        table[f"AWS::EC2::SecurityGroup{direction}"] = security_group_rule(emulator.provisioners, direction)
+    table["AWS::WAFv2::WebACLAssociation"] = web_acl_association(emulator.provisioners._waf)
+    table["AWS::ApiGateway::RestApi"] = _keyed_api(table["AWS::ApiGateway::RestApi"], emulator)
+    table["AWS::ApiGateway::Method"] = _streamed_method(table["AWS::ApiGateway::Method"], emulator)
+    table["AWS::ApiGateway::Stage"] = _logged_stage(table["AWS::ApiGateway::Stage"], emulator)
+    table["AWS::Lambda::LayerVersion"] = _unpacked_layer(
+        table["AWS::Lambda::LayerVersion"], emulator, packages
+    )
+
+
+def flow_log(ec2: Any) -> Handler:
+    """AWS::EC2::FlowLog: described by the EC2 API; records no traffic, for there is none."""
+
+    def create(_logical_id: str, properties: Properties, _stack: str) -> tuple[str, dict[str, str]]:
+        identifier = f"fl-{uuid.uuid4().hex[:17]}"
+        ec2._flow_logs[identifier] = {
+            "FlowLogId": identifier,
+            "ResourceId": properties["ResourceId"],
+            "ResourceType": properties["ResourceType"],
+            "TrafficType": properties.get("TrafficType", "ALL"),
+            "LogDestinationType": properties.get("LogDestinationType", "cloud-watch-logs"),
+            "LogDestination": properties.get("LogDestination") or properties.get("LogGroupName", ""),
+            "FlowLogStatus": "ACTIVE",
+            "CreationTime": ec2._now_ts(),
+        }
+        return identifier, {"Id": identifier}
+
+    def update(physical_id: str, _old: Properties, new: Properties, stack: str) -> tuple[str, dict[str, str]]:
+        delete(physical_id, new)
+        return create(physical_id, new, stack)
+
+    def delete(physical_id: str, _properties: Properties) -> None:
+        ec2._flow_logs.pop(physical_id, None)
+
+    return {"create": create, "update": update, "delete": delete}
+
+
+def security_group_rule(provisioners: Any, direction: str) -> Handler:
+    """AWS::EC2::SecurityGroupIngress and …Egress: a rule of a group that another resource made."""
+    field = "IpPermissions" if direction == "Ingress" else "IpPermissionsEgress"
+
+    def create(_logical_id: str, properties: Properties, _stack: str) -> tuple[str, dict[str, str]]:
+        group = provisioners._ec2._security_groups.get(properties["GroupId"])
+        if group is None:
+            message = f"The security group '{properties['GroupId']}' does not exist"
+            raise ValueError(message)
+        identifier = f"sgr-{uuid.uuid4().hex[:17]}"
+        rules = provisioners._ec2_sg_permissions([properties])
+        group[field] += [{**rule, "SecurityGroupRuleId": identifier} for rule in rules]
+        return identifier, {"Id": identifier}
+
+    def update(physical_id: str, old: Properties, new: Properties, stack: str) -> tuple[str, dict[str, str]]:
+        delete(physical_id, old)
+        return create(physical_id, new, stack)
+
+    def delete(physical_id: str, properties: Properties) -> None:
+        group = provisioners._ec2._security_groups.get(properties["GroupId"])
+        if group is not None:
+            group[field] = [rule for rule in group[field] if rule.get("SecurityGroupRuleId") != physical_id]
+
+    return {"create": create, "update": update, "delete": delete}
+
+
+def web_acl_association(waf: Any) -> Handler:
+    """AWS::WAFv2::WebACLAssociation: recorded; no request is inspected."""
+
+    def create(_logical_id: str, properties: Properties, _stack: str) -> tuple[str, dict[str, str]]:
+        status, _, body = waf._associate_web_acl(properties)
+        if status >= 400:
+            message = f"AWS::WAFv2::WebACLAssociation failed: {body!r}"
+            raise ValueError(message)
+        return f"{properties['WebACLArn']}|{properties['ResourceArn']}", {}
+
+    def update(_physical_id: str, old: Properties, new: Properties, stack: str) -> tuple[str, dict[str, str]]:
+        waf._disassociate_web_acl(old)
+        return create("", new, stack)
+
+    def delete(_physical_id: str, properties: Properties) -> None:
+        waf._disassociate_web_acl(properties)
+
+    return {"create": create, "update": update, "delete": delete}
+
+
+def _keyed_api(handler: Handler, emulator: Emulator) -> Handler:
+    """AWS::ApiGateway::RestApi with `ApiKeySourceType`, which MiniStack reads on updates only."""
+
+    def create(logical_id: str, properties: Properties, stack: str) -> Any:
+        api_id, attributes = handler["create"](logical_id, properties, stack)
+        emulator.api._rest_apis[api_id]["apiKeySource"] = properties.get("ApiKeySourceType", "HEADER")
+        return api_id, attributes
+
+    return {**handler, "create": create}
+
+
+def _streamed_method(handler: Handler, emulator: Emulator) -> Handler:
+    """AWS::ApiGateway::Method with `Integration.ResponseTransferMode`."""
+
+    def set_mode(properties: Properties) -> None:
+        resource = (emulator.api._resources.get(properties["RestApiId"]) or {}).get(properties["ResourceId"])
+        integration = (resource or {}).get("resourceMethods", {}).get(properties["HttpMethod"], {})
+        if "methodIntegration" in integration:
+            mode = properties["Integration"].get("ResponseTransferMode", "BUFFERED")
+            integration["methodIntegration"]["responseTransferMode"] = mode
+
+    return _then(handler, set_mode)
+
+
+def _logged_stage(handler: Handler, emulator: Emulator) -> Handler:
+    """AWS::ApiGateway::Stage with `AccessLogSetting`."""
+
+    def set_access_log(properties: Properties) -> None:
+        stage = (emulator.api._stages_v1.get(properties["RestApiId"]) or {}).get(properties["StageName"])
+        if stage is not None:
+            setting = properties.get("AccessLogSetting") or {}
+            stage["accessLogSettings"] = {
+                "destinationArn": setting.get("DestinationArn", ""),
+                "format": setting.get("Format", ""),
+            }
+
+    return _then(handler, set_access_log)
+
+
+def _unpacked_layer(handler: Handler, emulator: Emulator, packages: PackageStore) -> Handler:
+    """AWS::Lambda::LayerVersion, its archive unpacked at once instead of kept in memory and in the saved state."""
+
+    def create(logical_id: str, properties: Properties, stack: str) -> Any:
+        arn, attributes = handler["create"](logical_id, properties, stack)
+        name = arn.split(":")[6]
+        for version in emulator.functions._layers[name]["versions"]:
+            archive = version.get("_zip_data")
+            if archive:
+                packages.unpack_named(digest_of(version["Content"]["CodeSha256"]), archive)
+                version["_zip_data"] = None
+        return arn, attributes
+
+    return {**handler, "create": create}
+
+
+def _then(handler: Handler, after: Callable[[Properties], None]) -> Handler:
+    """A handler whose create and update are followed by `after`, called with the new properties."""
+
+    def create(logical_id: str, properties: Properties, stack: str) -> Any:
+        made = handler["create"](logical_id, properties, stack)
+        after(properties)
+        return made
+
+    def update(physical_id: str, old: Properties, new: Properties, *rest: Any) -> Any:
+        made = handler["update"](physical_id, old, new, *rest)
+        after(new)
+        return made
+
+    return {**handler, "create": create, "update": update}
