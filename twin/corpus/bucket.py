@@ -1,0 +1,78 @@
+"""The corpus bucket as the sync sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from twin.corpus.files import LocalFile
+
+WORKERS = 8
+"""Requests to S3 at a time; boto3's clients keep 10 connections."""
+
+_DELETE_BATCH = 1_000
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteObject:
+    """An object of the bucket; `sha256` is what the sync that uploaded it noted."""
+
+    etag: str
+    sha256: str | None
+
+
+class CorpusBucket:
+    """Lists, uploads and removes objects with a boto3 S3 client."""
+
+    def __init__(self, s3: Any, name: str) -> None:
+        self._s3 = s3
+        self._name = name
+
+    def objects(self) -> dict[str, RemoteObject]:
+        """All objects by key. The notes of the sync are not in a listing: each object is asked for them."""
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._name)
+        etags = {each["Key"]: each["ETag"] for page in pages for each in page.get("Contents", ())}
+        return {
+            key: RemoteObject(etags[key], sha256) for key, sha256 in in_parallel(self._sha256, etags).items()
+        }
+
+    def upload(self, file: LocalFile) -> RemoteObject:
+        content, sha256 = file.read()
+        answer = self._s3.put_object(
+            Bucket=self._name,
+            Key=file.key,
+            Body=content,
+            ContentType=file.content_type,
+            Metadata=file.metadata(sha256),
+        )
+        return RemoteObject(answer["ETag"], sha256)
+
+    def remove(self, keys: tuple[str, ...]) -> None:
+        for start in range(0, len(keys), _DELETE_BATCH):
+            objects = [{"Key": key} for key in keys[start : start + _DELETE_BATCH]]
+            self._s3.delete_objects(Bucket=self._name, Delete={"Objects": objects, "Quiet": True})
+
+    def _sha256(self, key: str) -> str | None:
+        metadata: Mapping[str, str] = self._s3.head_object(Bucket=self._name, Key=key)["Metadata"]
+        return metadata.get("sha256")
+
+
+def in_parallel(
+    work: Callable[[_Item], _Result], items: Iterable[_Item], done: Callable[[int], None] = lambda _: None
+) -> dict[_Item, _Result]:
+    """Results by item. `done` gets the number of finished ones, after each. The first failure ends it."""
+    results = {}
+    with ThreadPoolExecutor(max_workers=WORKERS) as pool:
+        futures = {pool.submit(work, item): item for item in items}
+        try:
+            for future in as_completed(futures):
+                results[futures[future]] = future.result()
+                done(len(results))
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+    return results
