@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from twin.local import DEFAULT_PORT
+from twin.local.lifecycle import LifecycleError
 from twin.local.options import CloudOptions
 from twin.local.server import run
+from twin.local.services import ModelOptionsError
+from twin.local.state import StateError
 
 
 def parse(arguments: list[str] | None = None) -> CloudOptions:
@@ -30,5 +34,15 @@ def parse(arguments: list[str] | None = None) -> CloudOptions:
     return CloudOptions(values.state, values.port, values.model, values.ttft_ms, values.itl_ms)
 
 
+def main(arguments: list[str] | None = None) -> int:
+    """Run until a signal; the exit status."""
+    try:
+        run(parse(arguments))
+    except (LifecycleError, ModelOptionsError, StateError) as error:
+        sys.stderr.write(f"twin.local: {error}\n")
+        return 1
+    return 0
+
+
 if __name__ == "__main__":
-    run(parse())
+    sys.exit(main())

@@ -33,6 +33,22 @@ class ApiGateway(Protocol):
         """Serve one through `app`."""
 
 
+class CloudEvents(Protocol):
+    """What the front tells the cloud's process."""
+
+    def status(self) -> dict[str, Any]:
+        """What the health path answers."""
+
+    async def started(self) -> None:
+        """MiniStack is ready; requests come after this."""
+
+    async def stopping(self) -> None:
+        """Requests have ended."""
+
+    def stack_request(self) -> None:
+        """CloudFormation answered a request."""
+
+
 class Caller:
     """Who signed a request, for which service: read from the SigV4 credential scope."""
 
@@ -65,32 +81,51 @@ class Front:
     """ASGI app in front of MiniStack and of the services of our own."""
 
     def __init__(
-        self,
-        emulator: ASGIApp,
-        services: ServiceRouter,
-        gateway: ApiGateway,
-        status: Callable[[], dict[str, Any]],
+        self, emulator: ASGIApp, services: ServiceRouter, gateway: ApiGateway, events: CloudEvents
     ) -> None:
         self._emulator = emulator
         self._services = services
         self._gateway = gateway
-        self._status = status
+        self._events = events
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        if scope["type"] == "lifespan":
+            await self._live(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self._emulator(scope, receive, send)
             return
         path = scope["path"]
         if path == HEALTH_PATH:
-            await send_json(send, 200, self._status())
-            return
-        if self._gateway.serves(path):
+            await send_json(send, 200, self._events.status())
+        elif self._gateway.serves(path):
             await self._gateway(self._emulator, scope, receive, send)
-            return
+        else:
+            await self._route(scope, receive, send)
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         caller = Caller(scope)
-        app = self._services.route(caller.service, path, caller.header(b"x-amz-target"))
+        app = self._services.route(caller.service, scope["path"], caller.header(b"x-amz-target"))
         await (app or self._emulator)(scope, receive, send)
+        if caller.service == "cloudformation":
+            self._events.stack_request()
+
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """MiniStack's start and stop, with ours after the first and before the second."""
+
+        async def receive_next() -> Message:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                await self._events.stopping()
+            return message
+
+        async def send_next(message: Message) -> None:
+            if message["type"] == "lifespan.startup.complete":
+                await self._events.started()
+            await send(message)
+
+        await self._emulator(scope, receive_next, send_next)
 
 
 async def send_json(
