@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -102,6 +103,7 @@ class FakeModel:
     complete_script: bool = True
     bodies: list[dict[str, Any]] = field(default_factory=list)
     closed: int = 0
+    was_closed: threading.Event = field(default_factory=threading.Event)
 
     async def complete(self, body: dict[str, Any]) -> dict[str, Any]:
         self.bodies.append(body)
@@ -110,6 +112,7 @@ class FakeModel:
                 await _play(step)
         finally:
             self.closed += 1
+            self.was_closed.set()
         return self.answer
 
     async def stream(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
@@ -121,6 +124,7 @@ class FakeModel:
                     yield step
         finally:
             self.closed += 1
+            self.was_closed.set()
         if not self.complete_script:
             raise StreamBrokenError
 

@@ -21,15 +21,20 @@ from orchestrator.telemetry import PowertoolsTelemetry
 from orchestrator.tracing import tracing
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from fastapi import FastAPI
 
+    from orchestrator.encoder import Encodes
 
-def compose(environment: Environment, region: str) -> FastAPI:
+
+def compose(
+    environment: Environment, region: str, load_encoder: Callable[[], Encodes] = Encoder.load
+) -> FastAPI:
     """The application on AWS, or on whatever the standard `AWS_ENDPOINT_URL` variables name."""
     pool = connection_pool()
-    encoder = BackgroundEncoder(Encoder.load)
+    encoder = BackgroundEncoder(load_encoder)
+    answers_without_sources = environment.retrieval_fallback == "ungrounded"
     traces = tracing(environment.powertools_service_name)
     adapters = Adapters(
         model=SageMakerModel(
@@ -64,7 +69,12 @@ def compose(environment: Environment, region: str) -> FastAPI:
         encoder.close()
         await pool.aclose()
 
-    return create_app(environment, adapters, ready=lambda: not encoder.failed, lifespan=lifespan)
+    return create_app(
+        environment,
+        adapters,
+        ready=lambda: answers_without_sources or not encoder.failed,
+        lifespan=lifespan,
+    )
 
 
 app = compose(Environment.read(), os.environ["AWS_REGION"])

@@ -10,20 +10,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
-class Encoder(Protocol):
+class Encodes(Protocol):
     """The part of the retrieval layer's encoder that is used here."""
 
     def encode(self, texts: Sequence[str]) -> Any:
         """Return an array of shape (len(texts), 384), each row of length 1."""
         ...
-
-
-def load_from_layer() -> Encoder:
-    """Import the retrieval layer and load its encoder: 0.5 s and more, which a start must not wait for."""
-    from retrieval import Encoder as LayerEncoder
-
-    encoder: Encoder = LayerEncoder.load()
-    return encoder
 
 
 class EncoderUnavailableError(Exception):
@@ -33,10 +25,10 @@ class EncoderUnavailableError(Exception):
 class BackgroundEncoder:
     """Loads on `start` or at first use, in a thread of its own, and encodes there, one text at a time."""
 
-    def __init__(self, load: Callable[[], Encoder]) -> None:
+    def __init__(self, load: Callable[[], Encodes]) -> None:
         self._load = load
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="encoder")
-        self._loading: Future[Encoder] | None = None
+        self._loading: Future[Encodes] | None = None
 
     def start(self) -> None:
         """Begin to load. After a load that failed, begin again."""

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
-from fastapi.exceptions import HTTPException
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 

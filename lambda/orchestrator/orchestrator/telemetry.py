@@ -73,10 +73,8 @@ class PowertoolsTelemetry:
     """JSON lines on standard output: Lambda's log, where CloudWatch finds the embedded metrics."""
 
     def __init__(self, environment: Environment) -> None:
-        self._logger = Logger(
-            service=environment.powertools_service_name, level=environment.log_level, logger_handler=None
-        )
-        copy_config_to_registered_loggers(self._logger, include={"uvicorn.error", "orchestrator"})
+        self._logger = Logger(service=environment.powertools_service_name, level=environment.log_level)
+        copy_config_to_registered_loggers(self._logger, include={"uvicorn.error"})
         self._log_content = environment.log_content
         self._namespace = environment.powertools_metrics_namespace
         self._service = environment.powertools_service_name
