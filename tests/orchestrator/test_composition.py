@@ -1,0 +1,160 @@
+"""The function as it is deployed: its start, what it loads, and the real adapters together."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from openai import OpenAI
+
+from tests.orchestrator.aws_stub import AwsStub, Reply, json_reply, payload_part, vllm_stream
+from tests.orchestrator.fakes import CHUNKS, MODEL, VARIABLES
+from tests.orchestrator.serving import serve
+from tests.orchestrator.test_search_contract import VECTORS
+
+ROOT = Path(__file__).parents[2]
+FUNCTION = ROOT / "lambda/orchestrator"
+LAYER = ROOT / "lambda/retrieval"
+
+FAKE_ENCODER = """
+from retrieval import Encoder
+
+class FakeEncoder:
+    def encode(self, texts):
+        return self
+    def __getitem__(self, row):
+        return self
+    def tolist(self):
+        return [1.0, 0.0]
+
+Encoder.load = classmethod(lambda cls: FakeEncoder())
+"""
+
+
+def variables(url: str, **more: str) -> dict[str, str]:
+    folder = Path(sys.executable).parent
+    return {
+        **VARIABLES,
+        "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
+        "LAMBDA_TASK_ROOT": str(FUNCTION),
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "a",
+        "AWS_SECRET_ACCESS_KEY": "b",
+        "AWS_ENDPOINT_URL": url,
+        **more,
+    }
+
+
+@contextmanager
+def running(environment: dict[str, str]) -> Iterator[str]:
+    """Start `run.sh` as the web adapter does, and wait until its port answers."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {**environment, "AWS_LWA_PORT": str(port)}
+    process = subprocess.Popen([FUNCTION / "run.sh"], env=environment, stdout=subprocess.PIPE)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        wait_until_it_answers(url, process)
+        yield url
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+def wait_until_it_answers(url: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            httpx.get(f"{url}/health")
+        except httpx.TransportError:
+            assert process.poll() is None, "the function ended"
+            assert time.monotonic() < deadline, "the function did not start"
+            time.sleep(0.02)
+        else:
+            return
+
+
+@pytest.fixture
+def layer(tmp_path: Path) -> str:
+    """The layer's package, with an encoder that needs no weights."""
+    (tmp_path / "sitecustomize.py").write_text(FAKE_ENCODER)
+    return f"{tmp_path}{os.pathsep}{LAYER}"
+
+
+def test_the_deployed_process_answers_from_sources(layer: str) -> None:
+    stub = AwsStub()
+    stub.script(json_reply({"vectors": VECTORS}), Reply([payload_part(vllm_stream(CHUNKS))]))
+    with serve(stub) as aws, running(variables(aws, PYTHONPATH=layer)) as url:
+        assert httpx.get(f"{url}/health").json() == {"status": "ok"}
+        with OpenAI(base_url=f"{url}/v1", api_key="key", max_retries=0) as client:
+            stream = client.chat.completions.create(
+                model=MODEL, messages=[{"role": "user", "content": "What are copies?"}], stream=True
+            )
+            chunks = list(stream)
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == "Grüße from Ada [1]."
+    assert (chunks[0].model_extra or {})["citations"] == ["https://ada.example/copies", "notes/2"]
+    assert [call.path for call in stub.calls] == [
+        "/QueryVectors",
+        "/endpoints/twin-test-realtime/invocations-response-stream",
+    ]
+    assert "<sources>" in stub.calls[1].body["messages"][0]["content"]
+
+
+@pytest.mark.parametrize(("fallback", "status"), [("fail", 503), ("ungrounded", 200)])
+def test_without_an_encoder_only_ungrounded_answers_are_ready(
+    tmp_path: Path, fallback: str, status: int
+) -> None:
+    broken = FAKE_ENCODER.replace("lambda cls: FakeEncoder()", "lambda cls: 1 / 0")
+    (tmp_path / "sitecustomize.py").write_text(broken)
+    path = f"{tmp_path}{os.pathsep}{LAYER}"
+    environment = variables("http://127.0.0.1:9", PYTHONPATH=path, RETRIEVAL_FALLBACK=fallback)
+    with running(environment) as url:
+        deadline = time.monotonic() + 5
+        while (seen := httpx.get(f"{url}/health").status_code) != status and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert seen == status
+
+
+def test_importing_loads_only_what_a_start_needs() -> None:
+    program = "import orchestrator.app, sys, json; print(json.dumps(sorted(sys.modules)))"
+    environment = variables("http://127.0.0.1:9", PYTHONPATH=f"{FUNCTION}{os.pathsep}{LAYER}")
+    output = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, check=True)
+    loaded = set(json.loads(output.stdout))
+    unwanted = {
+        "aws_xray_sdk",
+        "boto3",
+        "botocore.auth",
+        "botocore.client",
+        "botocore.session",
+        "httpx",
+        "numpy",
+        "onnxruntime",
+        "opentelemetry.sdk",
+        "tokenizers",
+    }
+    assert loaded & unwanted == set()
+    assert "orchestrator.service" in loaded
+
+
+def test_a_missing_variable_ends_the_start_with_its_name() -> None:
+    environment = variables("http://127.0.0.1:9", PYTHONPATH=f"{FUNCTION}{os.pathsep}{LAYER}")
+    del environment["ENDPOINT_NAME"]
+    process = subprocess.run(
+        [sys.executable, "-c", "import orchestrator.app"], env=environment, capture_output=True, check=False
+    )
+    assert process.returncode == 1
+    assert b"1 validation error for Environment\nENDPOINT_NAME\n  Field required" in process.stderr
+
+
+def test_the_start_script_can_be_run() -> None:
+    assert os.access(FUNCTION / "run.sh", os.X_OK)
