@@ -83,15 +83,12 @@ def scan(directory: Path) -> Folder:
     paths = dict(_visible(directory))
     sidecars = {key for key in paths if key.endswith(SIDECAR_SUFFIX)}
     indexed = [key for key in paths if paths[key].suffix.lower() in EXTENSIONS]
-    for sidecar in sorted(sidecars - {key + SIDECAR_SUFFIX for key in indexed}):
-        raise CorpusError(
-            f"{sidecar}: there is no {sidecar.removesuffix(SIDECAR_SUFFIX)} that can be indexed"
-        )
+    for alone in sorted(sidecars - {key + SIDECAR_SUFFIX for key in indexed}):
+        raise CorpusError(f"{alone}: there is no {alone.removesuffix(SIDECAR_SUFFIX)} that can be indexed")
     files = {}
     for key in indexed:
         sidecar = paths.get(key + SIDECAR_SUFFIX)
-        attributes = read_sidecar(sidecar) if sidecar else {}
-        files[key] = LocalFile(key, paths[key], attributes)
+        files[key] = LocalFile(key, paths[key], read_sidecar(sidecar) if sidecar else {})
     skipped = sorted(set(paths) - set(files) - sidecars)
     return Folder(files, tuple(skipped))
 
