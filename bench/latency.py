@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import urllib3
 from botocore.auth import SigV4Auth
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from bench.clone import Clone
 
+MODEL = "llm-twin-8b"
 ROUNDS = 60
 QUESTION = "What does scaling to zero cost the first caller?"
 PADDING = "Serving a twin costs what the graphics card costs while it waits. " * 150
@@ -38,12 +39,12 @@ class _Clients:
         self._names = Names(LOCAL_ENVIRONMENT)
 
     def pipeline(self, *, stream: bool) -> float:
-        body = json.dumps({"model": "", "messages": _messages(QUESTION), "max_tokens": 1, "stream": stream})
+        body = json.dumps({"model": MODEL, **_request(QUESTION, stream)})
         headers = {"authorization": f"Bearer {self._key}", "content-type": "application/json"}
         return self._time(self._chat, body, headers)
 
     def endpoint(self, *, stream: bool) -> float:
-        body = json.dumps({"messages": _messages(PADDING + QUESTION), "max_tokens": 1, "stream": stream})
+        body = json.dumps({**_request(PADDING + QUESTION, stream)})
         route = "invocations-response-stream" if stream else "invocations"
         path = f"/endpoints/{self._names.endpoint}/{route}"
         headers = {
@@ -70,8 +71,8 @@ class _Clients:
         return elapsed
 
 
-def _messages(content: str) -> list[dict[str, str]]:
-    return [{"role": "user", "content": content}]
+def _request(content: str, stream: bool) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": content}], "max_tokens": 1, "stream": stream}
 
 
 def _added(ours: Callable[[], float], bare: Callable[[], float]) -> float:

@@ -42,9 +42,18 @@ def _print_sources(sources: list[dict[str, Any]]) -> None:
         return
     say()
     say(bold("Sources"))
+    for document in group_by_document(sources):
+        best = max(source["score"] for source in document)
+        numbers = ", ".join(str(source["index"]) for source in document)
+        first = document[0]
+        say(f"  [{numbers}] {first.get('title') or first['document_id']} " + dim(f"(similarity {best:.2f})"))
+        if first.get("url"):
+            say(textwrap.indent(dim(first["url"]), "      "))
+
+
+def group_by_document(sources: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Group the passages of one document, in the order in which each document first appears."""
+    groups: dict[str, list[dict[str, Any]]] = {}
     for source in sources:
-        title = source.get("title") or source["document_id"]
-        similarity = dim(f"(similarity {source['score']:.2f})")
-        say(f"  [{source['index']}] {title} {similarity}")
-        if source.get("url"):
-            say(textwrap.indent(dim(source["url"]), "      "))
+        groups.setdefault(source["document_id"], []).append(source)
+    return list(groups.values())

@@ -42,6 +42,7 @@ def connection_of(target: Target) -> Connection:
 def up(parsed: argparse.Namespace) -> int:
     """Start, deploy, fill and ask; each step is harmless when it was done before."""
     from twin.cli.ask import ask as put
+    from twin.cli.corpus import sync_corpus
     from twin.local import lifecycle
 
     environment = environment_of(LOCAL_ENVIRONMENT)
@@ -50,6 +51,8 @@ def up(parsed: argparse.Namespace) -> int:
     with step("local cloud") as current:
         cloud = lifecycle.start(lifecycle.options_for(environment, STATE, parsed.port, parsed.model))
         current.note(cloud.url)
+    for note in cloud.notes:
+        say(f"    {note}")
     with step("bootstrap") as current:
         current.note("created" if local.bootstrap() else "already there")
     with step("cdk deploy") as current:
@@ -61,8 +64,8 @@ def up(parsed: argparse.Namespace) -> int:
 
         deployment = local.deploy(progress)
         changed = sum(done.values())
-        current.note(f"{len(done)} stacks, {changed} changed" if changed else f"{len(done)} stacks, nothing to change")
-    _sync(deployment, SAMPLES, wait=True, yes=True)
+        current.note(f"{len(done)} stacks, {changed or 'none'} changed")
+    sync_corpus(deployment, SAMPLES, wait=True, yes=True)
     connection = connection_of(deployment.target)
     connection.write(CONNECTION)
     say()
@@ -111,7 +114,10 @@ def ask(parsed: argparse.Namespace) -> int:
 
 
 def corpus_sync(parsed: argparse.Namespace) -> int:
-    return _sync(Deployment(target_of(parsed)), parsed.directory, wait=parsed.wait, yes=parsed.yes)
+    from twin.cli.corpus import sync_corpus
+
+    report = sync_corpus(Deployment(target_of(parsed)), parsed.directory, wait=parsed.wait, yes=parsed.yes)
+    return 1 if report.errors else 0
 
 
 def cdk(parsed: argparse.Namespace) -> int:

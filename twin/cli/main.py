@@ -82,12 +82,26 @@ def _handlers() -> dict[str, Callable[[argparse.Namespace], int]]:
     }
 
 
+def _expected_errors() -> tuple[type[Exception], ...]:
+    """Collect the errors whose message is meant for the person at the terminal."""
+    errors: list[type[Exception]] = [SettingsError, CdkError, NotDeployedError]
+    # Present only when a command has loaded them; the names cannot be imported without their packages.
+    for module, name in (
+        ("twin.corpus", "CorpusError"),
+        ("twin.local.lifecycle", "LifecycleError"),
+        ("openai", "OpenAIError"),
+    ):
+        if module in sys.modules:
+            errors.append(getattr(sys.modules[module], name))
+    return tuple(errors)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the process's exit status."""
     parsed = build_parser().parse_args(arguments)
     try:
         return _handlers()[parsed.command](parsed)
-    except (SettingsError, CdkError, NotDeployedError) as error:
+    except _expected_errors() as error:
         fail(str(error))
     except (ClientError, BotoCoreError) as error:
         fail(f"the cloud refused or could not be reached: {error}")

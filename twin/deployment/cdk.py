@@ -83,9 +83,8 @@ class Cdk:
                 read(line)
         if process.wait() != 0:
             tail = "\n".join(lines[-_TAIL_LINES:])
-            raise CdkError(
-                f"`cdk {arguments[0]}` exited {process.returncode}. All of its output: {self.log}\n{tail}"
-            )
+            status = process.returncode
+            raise CdkError(f"`cdk {arguments[0]}` exited {status}; its whole output is in {self.log}\n{tail}")
 
 
 def _ignore(line: str) -> None:
