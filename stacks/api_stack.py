@@ -73,7 +73,7 @@ class ApiStack(TwinStack):
         )
         UsagePlans(self, "UsagePlans", names=self.names, settings=environment.api, api=api.rest_api)
         Firewall(self, "Firewall", requests_per_address=environment.api.requests_per_address, stage=api.stage)
-        self.output(Outputs.API_URL, f"{api.rest_api.url}v1")
+        self.output(Outputs.API_URL, api.rest_api.url)
         self.output(Outputs.API_ID, api.rest_api.rest_api_id)
 
     def _web_adapter(self) -> lambda_.ILayerVersion:

@@ -9,7 +9,7 @@ from constructs import Construct
 from stacks.base_stack import TwinStack
 from stacks.bundles import Bundles
 from stacks.constructs.python_function import FunctionPlace, PythonFunction, retrieval_layer
-from stacks.naming import INDEX_STATE_PREFIX, Outputs
+from stacks.naming import INDEX_STATE_PREFIX
 from stacks.storage_stack import StorageStack
 from twin.settings import Environment
 
@@ -71,4 +71,3 @@ class IngestionStack(TwinStack):
                 report_batch_item_failures=True,
             )
         )
-        self.output(Outputs.DEAD_LETTER_QUEUE_URL, storage.changes.dead_letters.queue_url)

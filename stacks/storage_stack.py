@@ -43,3 +43,4 @@ class StorageStack(TwinStack):
         self.output(Outputs.CORPUS_BUCKET, self.corpus.name)
         self.output(Outputs.EXCHANGE_BUCKET, self.exchange.name)
         self.output(Outputs.VECTOR_BUCKET, self.vectors.bucket_name)
+        self.output(Outputs.DEAD_LETTER_QUEUE_URL, self.changes.dead_letters.queue_url)

@@ -11,13 +11,13 @@ from aws_cdk import aws_apigateway as apigateway
 
 @dataclass(frozen=True, slots=True)
 class ErrorResponse:
-    """What a client gets for one kind of gateway error.
+    """What a client gets for one kind of gateway error; `status` None keeps the gateway's own.
 
     `message` may be a `$context` variable, which API Gateway replaces by a quoted text.
     """
 
     kind: apigateway.ResponseType
-    status: int
+    status: int | None
     error_type: str
     code: str | None
     message: str
@@ -115,19 +115,18 @@ RESPONSES = (
         "The service failed before it could answer. Retry later.",
     ),
     ErrorResponse(_TYPES.INTEGRATION_TIMEOUT, 504, _SERVER, "timeout", "The service did not answer in time."),
-    ErrorResponse(_TYPES.DEFAULT_4_XX, 400, _REQUEST, None, _GATEWAY_MESSAGE),
-    ErrorResponse(_TYPES.DEFAULT_5_XX, 500, _SERVER, "internal_error", "The service failed. Retry later."),
+    ErrorResponse(_TYPES.DEFAULT_4_XX, None, _REQUEST, None, _GATEWAY_MESSAGE),
+    ErrorResponse(_TYPES.DEFAULT_5_XX, None, _SERVER, "internal_error", "The service failed. Retry later."),
 )
 
 
 def add_error_responses(api: apigateway.RestApi) -> None:
-    """Give every gateway error its OpenAI shape. The two defaults keep the status of what they stand for."""
+    """Give every gateway error its OpenAI shape."""
     for response in RESPONSES:
-        default = response.kind in (_TYPES.DEFAULT_4_XX, _TYPES.DEFAULT_5_XX)
         api.add_gateway_response(
             response.kind.response_type,
             type=response.kind,
-            status_code=None if default else str(response.status),
+            status_code=str(response.status) if response.status else None,
             response_headers={name: f"'{value}'" for name, value in response.headers.items()} or None,
             templates={"application/json": response.body},
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
@@ -86,29 +88,30 @@ class ModelExecutionRole(Construct):
         acknowledge_wildcard(
             self.role,
             "*",
-            risk="ecr:GetAuthorizationToken and ec2:Describe* know no resources. The role can read the shape "
-            "of every network in the account, and change none.",
+            risk="ecr:GetAuthorizationToken, ec2:Describe* and cloudwatch:PutMetricData know no resources. "
+            "The role can read the shape of every network in the account, and write false metrics.",
         )
 
     def allow_logs(self, groups: list[logs.LogGroup]) -> None:
-        """Allow writing to log groups that exist already."""
+        """Allow writing to log groups that exist already, and the metrics of the hosts."""
         for group in groups:
             group.grant_write(self.role)
+        self._allow(
+            ["cloudwatch:PutMetricData"],
+            ["*"],
+            {"StringLike": {"cloudwatch:namespace": ["AWS/SageMaker", "/aws/sagemaker/*"]}},
+        )
 
     def allow_volume_encryption(self, key: EncryptionKey) -> None:
         """Allow attaching encrypted volumes; the service, not the role's holder, uses the grant."""
         key.key.grant(self.role, "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext")
         self._allow(["kms:CreateGrant"], [key.arn], {"Bool": {"kms:GrantIsForAWSResource": "true"}})
 
-    def grant_all_before(self, resource: cdk.CfnResource) -> None:
-        """Have `resource` wait for the role's policy: SageMaker reads the weights while creating it."""
-        resource.node.add_dependency(self.role)
-
     def _arn(self, resource: str, name: str) -> str:
         return self._stack.format_arn(service="ec2", resource=resource, resource_name=name)
 
     def _allow(
-        self, actions: list[str], resources: list[str], conditions: dict[str, dict[str, str]] | None = None
+        self, actions: list[str], resources: list[str], conditions: dict[str, dict[str, Any]] | None = None
     ) -> None:
         self.role.add_to_policy(
             iam.PolicyStatement(actions=actions, resources=resources, conditions=conditions)

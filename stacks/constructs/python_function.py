@@ -46,7 +46,6 @@ class FunctionPlace:
         names = Names(self.environment.name)
         return {
             "LOG_LEVEL": self.environment.functions.log_level,
-            "POWERTOOLS_LOG_LEVEL": self.environment.functions.log_level,
             "POWERTOOLS_METRICS_NAMESPACE": names.metrics_namespace,
             "TWIN_ENVIRONMENT": self.environment.name,
         }
@@ -101,8 +100,6 @@ class PythonFunction(Construct):
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED) if group else None,
             security_groups=[group] if group else None,
         )
-        # Without its policy attached, a function in a private network cannot be created.
-        self.function.node.add_dependency(self.role)
 
     def _acknowledge_role(self, *, traced: bool, in_network: bool) -> None:
         if in_network:

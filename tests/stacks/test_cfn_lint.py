@@ -1,0 +1,43 @@
+"""cfn-lint finds nothing in any template."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from cfnlint import decode
+from cfnlint.config import ConfigMixIn
+from cfnlint.runner import Runner
+
+from tests.stacks.synthesis import NOUNS, Synthesis
+
+IGNORED = {
+    "W3005": "CDK's functions wait for their role beside referring to it: redundant, not wrong.",
+    "W3010": "The settings name the zones, since GPU types are not offered in every zone of a region.",
+}
+
+
+@pytest.fixture(scope="module")
+def linter() -> Runner:
+    """All rules, also the informational ones; loading them takes longer than a template does."""
+    return Runner(ConfigMixIn(regions=["us-east-1"], include_checks=["I"], ignore_checks=list(IGNORED)))
+
+
+def findings(linter: Runner, template: str) -> list[str]:
+    decoded, errors = decode.decode_str(template)
+    assert errors == []
+    return [
+        f"{found.rule.id} {'/'.join(map(str, found.path or []))}: {found.message}"
+        for found in linter.validate_template(decoded)
+    ]
+
+
+@pytest.mark.parametrize("noun", NOUNS)
+def test_template_has_no_finding(synthesis: Synthesis, noun: str, linter: Runner) -> None:
+    assert findings(linter, synthesis.templates[noun].text()) == []
+
+
+def test_linter_would_find_something(linter: Runner) -> None:
+    bucket = {"Type": "AWS::S3::Bucket", "Properties": {"Colour": "red"}}
+    [found] = findings(linter, json.dumps({"Resources": {"Bucket": bucket}}))
+    assert "Colour" in found
