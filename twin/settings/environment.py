@@ -41,7 +41,7 @@ class Environment(Section):
         "What becomes of stored data when its stack is deleted.", unit="policy"
     )
     model: ModelSettings = setting("The model.", unit="section")
-    realtime: RealtimeSettings = setting("The realtime endpoint.", unit="section")
+    realtime: RealtimeSettings = setting("How the realtime endpoint runs.", unit="section")
     retrieval: RetrievalSettings = setting("Search in the corpus.", unit="section")
     persona: Persona = setting("Who the twin is.", unit="section")
     api: ApiSettings = setting("The API.", unit="section")

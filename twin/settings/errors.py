@@ -68,5 +68,7 @@ def _dotted(location: Location) -> str:
 def _shown(value: object) -> str:
     if value is None:
         return "empty"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"

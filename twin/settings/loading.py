@@ -44,7 +44,7 @@ def load(path: Path) -> Environment:
     shown = f"{path.parent.name}/{path.name}"
     data = _parse(path, shown)
     try:
-        environment = Environment.model_validate_json(json.dumps(data), strict=True)
+        environment = Environment.model_validate_json(json.dumps(data, default=str), strict=True)
     except ValidationError as error:
         raise settings_error(shown, error, SchemaReader(Environment.model_json_schema())) from None
     if environment.name != path.stem:
@@ -62,11 +62,19 @@ def _parse(path: Path, shown: str) -> Any:
         raise SettingsError(
             f"{shown}: no such file; accepted: one of the environments {', '.join(present) or '(none)'}"
         ) from None
-    loader = _Loader(text)
-    loader.name = shown
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{shown}: is not text in UTF-8: byte {error.start} is not") from None
     try:
+        loader = _Loader(text)
+        loader.name = shown
         return loader.get_single_data()
     except yaml.YAMLError as error:
-        raise SettingsError(f"{shown}: is not YAML: {' '.join(str(error).split())}") from None
-    finally:
-        loader.dispose()
+        raise SettingsError(f"{shown}: is not YAML{_why(error)}") from None
+
+
+def _why(error: yaml.YAMLError) -> str:
+    """Where and why parsing stopped; a character that YAML forbids has no line."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        mark = error.problem_mark
+        return f" at line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
+    return f": {' '.join(str(error).split())}"
