@@ -21,17 +21,19 @@ _INHERITED_PREFIXES = ("AWS_", "LOCALSTACK_", "MINISTACK_", "LAMBDA_", "S3_", "D
 class Emulator:
     """MiniStack's modules. They carry no types, so each is `Any`."""
 
+    actions: Any
     app: Any
     api: Any
     cloudformation: Any
     custom_resources: Any
     provisioners: Any
     functions: Any
-    iam: Any
+    keys: Any
     logs: Any
     objects: Any
     persistence: Any
     policies: Any
+    queues: Any
     responses: Any
     sessions: Any
 
@@ -73,17 +75,19 @@ def load(options: CloudOptions) -> Emulator:
         return importlib.import_module(f"ministack.{name}")
 
     return Emulator(
+        actions=module("core.iam_actions"),
         app=module("app"),
         api=module("services.apigateway_v1"),
         cloudformation=module("services.cloudformation"),
         custom_resources=module("services.cloudformation.custom_resource"),
         provisioners=module("services.cloudformation.provisioners"),
         functions=module("services.lambda_svc"),
-        iam=module("services.iam"),
+        keys=module("services.kms"),
         logs=module("services.cloudwatch_logs"),
         objects=module("services.s3"),
         persistence=module("core.persistence"),
         policies=module("core.iam_evaluator"),
+        queues=module("services.sqs"),
         responses=module("core.responses"),
         sessions=module("services.sts"),
     )

@@ -33,6 +33,18 @@ class ApiGateway(Protocol):
         """Serve one through `app`."""
 
 
+class CallGuard(Protocol):
+    """Permissions of the functions' own calls."""
+
+    def applies(self, caller: Caller) -> bool:
+        """Whether a function made the call."""
+
+    async def __call__(
+        self, caller: Caller, app: ASGIApp, *, emulated: bool, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Serve the call through `app`, which is MiniStack's if `emulated`, or refuse it."""
+
+
 class CloudEvents(Protocol):
     """What the front tells the cloud's process."""
 
@@ -81,11 +93,18 @@ class Front:
     """ASGI app in front of MiniStack and of the services of our own."""
 
     def __init__(
-        self, emulator: ASGIApp, services: ServiceRouter, gateway: ApiGateway, events: CloudEvents
+        self,
+        emulator: ASGIApp,
+        *,
+        services: ServiceRouter,
+        gateway: ApiGateway,
+        guard: CallGuard,
+        events: CloudEvents,
     ) -> None:
         self._emulator = emulator
         self._services = services
         self._gateway = gateway
+        self._guard = guard
         self._events = events
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -107,7 +126,11 @@ class Front:
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         caller = Caller(scope)
         app = self._services.route(caller.service, scope["path"], caller.header(b"x-amz-target"))
-        await (app or self._emulator)(scope, receive, send)
+        chosen = app or self._emulator
+        if self._guard.applies(caller):
+            await self._guard(caller, chosen, emulated=app is None, scope=scope, receive=receive, send=send)
+        else:
+            await chosen(scope, receive, send)
         if caller.service == "cloudformation":
             self._events.stack_request()
 

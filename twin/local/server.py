@@ -20,11 +20,14 @@ from twin.local.functions.host import FunctionHost
 from twin.local.functions.install import install, layer_digest
 from twin.local.functions.process import Spawner
 from twin.local.functions.sandbox import SandboxFactory
-from twin.local.functions.spec import FunctionSpec
 from twin.local.gateway.gateway import Gateway
 from twin.local.lifecycle import LifecycleError, write_process_file
 from twin.local.log_groups import LogGroups
 from twin.local.options import CloudOptions
+from twin.local.permissions.guard import Guard
+from twin.local.permissions.keys import EncryptionKeys
+from twin.local.permissions.policy import Policies
+from twin.local.permissions.sessions import RoleSessions
 from twin.local.ports import describe_listener
 from twin.local.processes import ProcessRegister
 from twin.local.resources import register
@@ -43,12 +46,15 @@ class Cloud:
         self._notes = notes
         self.emulator = load(options)
         self.services = Services(layout.services, _model(options))
+        sessions = RoleSessions(self.emulator)
+        policies = Policies(self.emulator)
+        keys = EncryptionKeys(self.emulator, self.services.vectors)
         self.spawner = Spawner(ProcessRegister(layout.processes))
         sandboxes = SandboxFactory(
             layout,
             url=options.url,
             layers=lambda arn: layer_digest(self.emulator, arn),
-            credentials=self._credentials,
+            credentials=sessions.credentials,
         )
         sandboxes.runtime.prepare()
         self.functions = FunctionHost(sandboxes, self.spawner)
@@ -56,7 +62,13 @@ class Cloud:
         install(self.emulator, self.functions)
         gateway = Gateway(self.emulator, self.functions, LogGroups(self.emulator))
         self.checkpointer = Checkpointer(self.emulator, layout, options.port)
-        self.front = Front(self.emulator.app.app, self.services, gateway, self)
+        self.front = Front(
+            self.emulator.app.app,
+            services=self.services,
+            gateway=gateway,
+            guard=Guard(self.emulator, sessions, policies, keys),
+            events=self,
+        )
 
     def status(self) -> dict[str, Any]:
         """What the health path answers."""
@@ -80,9 +92,6 @@ class Cloud:
         """End the functions' processes."""
         self.functions.close()
         self.spawner.close()
-
-    def _credentials(self, spec: FunctionSpec) -> dict[str, str]:
-        return {"AWS_ACCESS_KEY_ID": "000000000000", "AWS_SECRET_ACCESS_KEY": "test"}
 
 
 def run(options: CloudOptions) -> None:

@@ -1,0 +1,101 @@
+"""Decides single permissions with MiniStack's policy evaluation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from twin.local import ACCOUNT, HOST, REGION
+from twin.local.emulator import Emulator
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One permission that a request needs: `s3vectors:QueryVectors` on an index's ARN.
+
+    `via` is the service that uses a KMS key on the caller's behalf.
+    """
+
+    action: str
+    resource: str
+    via: str = ""
+
+    @property
+    def service(self) -> str:
+        """The action's prefix."""
+        return self.action.partition(":")[0]
+
+
+class Policies:
+    """The policies of roles and resources as MiniStack holds them."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self._policies = emulator.policies
+
+    def denial(self, access_key: str, need: Need) -> str | None:
+        """AWS's message for a denied permission, or None when it is allowed."""
+        principal = self._policies.resolve_principal(access_key, ACCOUNT)
+        if isinstance(principal, self._policies.AuthError):
+            return str(principal.message)
+        allowed, explicit = self._decide(principal, need)
+        if allowed:
+            return None
+        reason = (
+            "with an explicit deny in an identity-based policy"
+            if explicit
+            else f"because no identity-based policy allows the {need.action} action"
+        )
+        return (
+            f"User: {principal.arn} is not authorized to perform: {need.action} "
+            f"on resource: {need.resource} {reason}"
+        )
+
+    def role_allows(self, role_arn: str, need: Need) -> bool:
+        """Whether a role may do something when an AWS service acts for it."""
+        role = role_arn.rpartition("/")[2]
+        principal = self._policies.PrincipalInfo(
+            arn=f"arn:aws:sts::{ACCOUNT}:assumed-role/{role}/awslambda",
+            type="AssumedRole",
+            account=ACCOUNT,
+            policies=self._policies._gather_role_policies(role, ACCOUNT),
+        )
+        return self._decide(principal, need)[0]
+
+    def service_may_invoke(self, policy: Any, service: str, function_arn: str, source_arn: str) -> bool:
+        """Whether a function's resource policy lets an AWS service invoke it for a source."""
+        context = self._context(
+            f"arn:aws:iam::{ACCOUNT}:root",
+            "Root",
+            Need("lambda:InvokeFunction", function_arn),
+            {"aws:sourcearn": source_arn, "aws:sourceaccount": ACCOUNT},
+        )
+        result = self._policies.evaluate_resource_policy(policy, context, service=service)
+        return bool(result.decision == "Allow")
+
+    def _decide(self, principal: Any, need: Need) -> tuple[bool, bool]:
+        """Whether the permission is allowed, and else whether a Deny statement says so."""
+        keys = {"kms:viaservice": f"{need.via}.{REGION}.amazonaws.com"} if need.via else {}
+        context = self._context(principal.arn, principal.type, need, keys, principal.keys)
+        result = self._policies.evaluate(context, principal.policies, *principal.limits)
+        found = self._policies._resource_policy(need.service, need.resource)
+        if found is not None:
+            result = self._policies.combine_resource_policy(
+                result, context, *found, required=need.service == "kms", limits=principal.limits
+            )
+        return result.decision == "Allow", result.decision == "Deny"
+
+    def _context(
+        self, arn: str, kind: str, need: Need, keys: dict[str, str], principal_keys: Any = None
+    ) -> Any:
+        return self._policies.EvalContext(
+            principal_arn=arn,
+            principal_type=kind,
+            principal_account=ACCOUNT,
+            action=need.action,
+            resource_arn=need.resource,
+            region=REGION,
+            source_ip=HOST,
+            secure_transport=True,
+            service_context={"aws:tagkeys": None, **keys},
+            principal_keys=principal_keys or {},
+        )
