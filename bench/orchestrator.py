@@ -260,7 +260,7 @@ def measure() -> list[Row]:
         Row(
             "requests/s at 8 clients ÷ 1 client, 1.0 s model",
             figures["ratio_8_to_1"],
-            "×",
+            "fold",
             limit=7.5,
             at_least=True,
             beside=1.07,
