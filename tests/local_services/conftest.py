@@ -9,16 +9,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import boto3
 import pytest
 import uvicorn
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from twin.local.services import ModelOptions, Services
 from twin.local.services.runtime import RuntimeOptions
-from twin.local.services.sagemaker import Delays
+from twin.local.services.sagemaker import AnyRole, Delays
 from twin.local.services.wire import ASGIApp, Receive, Scope, Send
 
 FAST_MODEL = ModelOptions.parse("extractive", time_to_first_token_ms=0, inter_token_latency_ms=0)
@@ -35,13 +36,18 @@ class Cloud:
     def client(self, name: str) -> Any:
         """A boto3 client without retries."""
         return boto3.client(
-            name,  # type: ignore[call-overload]  # the name varies
+            name,
             endpoint_url=self.url,
             region_name="us-east-1",
             aws_access_key_id="test",
             aws_secret_access_key="test",
             config=Config(retries={"total_max_attempts": 1}, read_timeout=30),
         )
+
+
+def details(caught: pytest.ExceptionInfo[ClientError]) -> dict[str, Any]:
+    """The whole error response, with the members that only some errors have."""
+    return cast(dict[str, Any], caught.value.response)
 
 
 def route_by_signature(services: Services, fallback: ASGIApp | None = None) -> ASGIApp:
@@ -94,7 +100,11 @@ def start_cloud(tmp_path: Path) -> Iterator[CloudFactory]:
         roles: Any = None,
     ) -> Cloud:
         services = Services(
-            tmp_path / "state", model, runtime_options=runtime_options, delays=delays, roles=roles
+            tmp_path / "state",
+            model,
+            runtime_options=runtime_options,
+            delays=delays,
+            roles=roles or AnyRole(),
         )
         running = served(route_by_signature(services))
         stack.append(running)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from binascii import crc32
+from typing import Any
 
 from botocore.eventstream import EventStreamBuffer
 from hypothesis import given
@@ -19,7 +20,7 @@ NAMES = st.text(min_size=1, max_size=40).filter(lambda name: len(name.encode()) 
 def test_botocore_reads_what_was_written(headers: dict[str, str], payload: bytes) -> None:
     buffer = EventStreamBuffer()
     buffer.add_data(encode_message(headers, payload))
-    message = next(iter(buffer))
+    message: Any = next(iter(buffer))
     assert (message.headers, message.payload) == (headers, payload)
 
 
@@ -45,7 +46,8 @@ def test_headers_of_events_and_exceptions() -> None:
     buffer = EventStreamBuffer()
     buffer.add_data(payload_part(b"x"))
     buffer.add_data(stream_exception("ModelStreamError", {"Message": "m", "ErrorCode": "c"}))
-    event, error = list(buffer)
+    messages: list[Any] = list(buffer)
+    event, error = messages
     assert event.headers == {
         ":event-type": "PayloadPart",
         ":content-type": "application/octet-stream",

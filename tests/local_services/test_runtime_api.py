@@ -13,7 +13,7 @@ import urllib3
 from botocore.exceptions import ClientError, EventStreamError
 from urllib3.exceptions import ProtocolError
 
-from tests.local_services.conftest import Cloud, CloudFactory, create_endpoint
+from tests.local_services.conftest import Cloud, CloudFactory, create_endpoint, details
 from twin.local.services.models import ModelOptions
 from twin.local.services.runtime import RuntimeOptions
 from twin.local.services.sagemaker import Delays
@@ -116,8 +116,8 @@ def test_an_endpoint_without_components_serves_its_model(cloud: Cloud) -> None:
 
 
 NEEDS_COMPONENT = (
-    "Inference Component Name header is required for endpoints to which you plan to deploy inference components. "
-    "Please include Inference Component Name header or consider using SageMaker models."
+    "Inference Component Name header is required for endpoints to which you plan to deploy inference "
+    "components. Please include Inference Component Name header or consider using SageMaker models."
 )
 NO_CAPACITY = (
     "Inference Component has no capacity to process this request. ApplicationAutoScaling may be in-progress "
@@ -167,7 +167,7 @@ def test_a_model_error_carries_the_containers_answer(runtime: Any) -> None:
     for call in (runtime.invoke_endpoint, runtime.invoke_endpoint_with_response_stream):
         with pytest.raises(ClientError) as caught:
             call(**TARGET, Body=b'{"messages":[]}')
-        response = caught.value.response
+        response = details(caught)
         assert response["Error"]["Code"] == "ModelError"
         assert response["ResponseMetadata"]["HTTPStatusCode"] == 424
         assert response["OriginalStatusCode"] == 400
@@ -179,7 +179,7 @@ def test_too_long_for_the_model(cloud: Cloud) -> None:
     create_endpoint(cloud.client("sagemaker"), {"SM_VLLM_MAX_MODEL_LEN": "20"})
     with pytest.raises(ClientError) as caught:
         cloud.client("sagemaker-runtime").invoke_endpoint(**TARGET, Body=body(GROUNDED))
-    message = json.loads(caught.value.response["OriginalMessage"])["error"]["message"]
+    message = json.loads(details(caught)["OriginalMessage"])["error"]["message"]
     assert message.startswith("This model's maximum context length is 20 tokens. However, your request has ")
 
 
@@ -279,7 +279,7 @@ def test_an_answer_that_takes_too_long_is_a_model_error(start_cloud: CloudFactor
     order_fault(cloud, kind="stall", seconds=5)
     with pytest.raises(ClientError) as caught:
         cloud.client("sagemaker-runtime").invoke_endpoint(**TARGET, Body=body(QUESTION))
-    assert caught.value.response["OriginalStatusCode"] == 0
+    assert details(caught)["OriginalStatusCode"] == 0
     assert "Your invocation timed out while waiting for a response" in str(caught.value)
 
 

@@ -72,7 +72,7 @@ def holds(metadata: dict[str, Any], document: dict[str, Any]) -> bool:
 
 def holds_one(metadata: dict[str, Any], key: str, operator: str, operand: Any) -> bool:
     if operator == "$exists":
-        return operand == (key in metadata)
+        return bool(operand == (key in metadata))
     if operator in ("$ne", "$nin"):
         return not holds_one(metadata, key, {"$ne": "$eq", "$nin": "$in"}[operator], operand)
     stored = metadata.get(key, [])

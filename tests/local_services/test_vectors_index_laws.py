@@ -61,7 +61,7 @@ def test_queries_return_the_nearest(
     index, naive = build(steps, metric)
 
     def wanted(metadata: Mapping[str, Any]) -> bool:
-        return metadata["group"] == group
+        return bool(metadata["group"] == group)
 
     matches = index.query(np.array(query, dtype=np.float32), top_k, None if group is None else wanted)
     eligible = {

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
+from importlib import import_module
 from typing import Any
-
-_IAM = "ministack.services.iam"
 
 
 class MiniStackRoles:
-    """Knows the roles of the IAM service in this process; without one, every role counts as existing."""
+    """Knows the roles of MiniStack's IAM service, which lives in the same process."""
 
     def assumable(self, role_arn: str, service: str) -> bool:
-        module: Any = sys.modules.get(_IAM)
-        if module is None:
-            return True
-        role = module._roles.get(role_arn.rpartition("/")[2])
+        iam: Any = import_module("ministack.services.iam")
+        role = iam._roles.get(role_arn.rpartition("/")[2])
         if role is None:
             return False
         return service in trusted_services(role.get("AssumeRolePolicyDocument") or "{}")

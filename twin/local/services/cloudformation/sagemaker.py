@@ -41,6 +41,24 @@ def _answer(service: Service, operation: str, request: Record) -> Record:
     return service.run(operation, request) or {}
 
 
+def _text_environments(properties: Properties) -> Properties:
+    """The properties with the values of containers' environments as text, whatever the template has."""
+
+    def container(given: dict[str, Any]) -> dict[str, Any]:
+        if "Environment" not in given:
+            return given
+        environment = given["Environment"].items()
+        text = {name: value if isinstance(value, str) else json.dumps(value) for name, value in environment}
+        return {**given, "Environment": text}
+
+    changed = dict(properties)
+    if "PrimaryContainer" in properties:
+        changed["PrimaryContainer"] = container(properties["PrimaryContainer"])
+    if "Containers" in properties:
+        changed["Containers"] = [container(given) for given in properties["Containers"]]
+    return changed
+
+
 def _plain(service: Service, kind: str, operation: str, name_property: str) -> Resource:
     """A type whose every property but Tags is replaced, and whose properties are the API's parameters."""
 
@@ -48,7 +66,9 @@ def _plain(service: Service, kind: str, operation: str, name_property: str) -> R
         return arn, {name_property: _name(arn), f"{kind}Arn": arn}
 
     def create(properties: Properties) -> Created:
-        return attributes(_answer(service, f"Create{operation}", properties)[f"{kind}Arn"])
+        return attributes(
+            _answer(service, f"Create{operation}", _text_environments(properties))[f"{kind}Arn"]
+        )
 
     def update(arn: str, old: Properties, new: Properties) -> Created:
         _changed_tags(service, arn, old, new)

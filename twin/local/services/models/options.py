@@ -38,9 +38,7 @@ class ModelOptions:
         if self.backend == "openai":
             _check_url(self.target)
         if self.backend == "transformers" and not self.target:
-            raise ModelOptionsError(
-                "transformers: needs the folder of a model, as in transformers:models/tiny"
-            )
+            raise ModelOptionsError("transformers: needs a model's folder, as in transformers:models/tiny")
         if self.backend == "extractive" and self.target:
             raise ModelOptionsError(f"extractive takes nothing after a colon, found {self.target!r}")
 

@@ -116,8 +116,22 @@ def describe_component(state: SageMakerState, request: Record) -> Record:
     record = find_component(state, request["InferenceComponentName"])
     hidden = ("CopyCount", "Status", "SettledTime", "RunningCopyCount")
     shown = {name: value for name, value in record.items() if name not in hidden}
+    if "Specification" in record:
+        shown["Specification"] = _specification_summary(record["Specification"])
+    else:
+        shown["Specifications"] = [_specification_summary(item) for item in record["Specifications"]]
     counts = {"DesiredCopyCount": record["CopyCount"], "CurrentCopyCount": running_copies(state, record)}
     return {**shown, "InferenceComponentStatus": component_status(state, record), "RuntimeConfig": counts}
+
+
+def _specification_summary(specification: Record) -> Record:
+    """What Describe shows: a container's image as the deployed one."""
+    container = specification.get("Container") or {}
+    if "Image" not in container:
+        return specification
+    image = {"SpecifiedImage": container["Image"], "ResolvedImage": container["Image"]}
+    rest = {name: value for name, value in container.items() if name != "Image"}
+    return {**specification, "Container": {**rest, "DeployedImage": image}}
 
 
 def running_copies(state: SageMakerState, record: Record) -> int:
