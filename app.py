@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import aws_cdk as cdk
@@ -15,8 +16,8 @@ from stacks.network_stack import NetworkStack
 from stacks.realtime_stack import RealtimeStack
 from stacks.registry_stack import RegistryStack
 from stacks.storage_stack import StorageStack
-from twin.bundling import Target, ensure
-from twin.settings import Environment, load
+from twin.bundling import BundlingError, Target, ensure
+from twin.settings import Environment, SettingsError, load
 
 ROOT = Path(__file__).parent
 _BUNDLES_STAY_IN_PLACE = "aws:cdk:disable-asset-staging"
@@ -39,9 +40,11 @@ def main() -> None:
     """Synthesize the environment that `-c env=<name>` names; local without it."""
     app = cdk.App(analytics_reporting=False, context={_BUNDLES_STAY_IN_PLACE: True})
     name = app.node.try_get_context("env") or "local"
-    environment = load(ROOT / "environments" / f"{name}.yaml")
-    target = Target.host() if environment.local else Target.aws()
-    built = ensure(ROOT, target)
+    try:
+        environment = load(ROOT / "environments" / f"{name}.yaml")
+        built = ensure(ROOT, Target.host() if environment.local else Target.aws())
+    except (SettingsError, BundlingError) as error:
+        sys.exit(str(error))
     compose(app, environment, Bundles(**{noun: Bundle(b.path, b.digest) for noun, b in built.items()}))
     app.synth()
 
