@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from twin.local.emulator import Emulator
 
@@ -27,7 +28,7 @@ class LogGroups:
         self._logs._append_log_events(stream, events)
         del stream["events"][:-_MAX_EVENTS]
 
-    def _stream(self, group_name: str, stream_name: str, now: int) -> dict[str, object]:
+    def _stream(self, group_name: str, stream_name: str, now: int) -> dict[str, Any]:
         groups = self._logs._log_groups
         if group_name not in groups:
             groups[group_name] = {
@@ -38,7 +39,7 @@ class LogGroups:
                 "subscriptionFilters": {},
                 "streams": {},
             }
-        streams: dict[str, dict[str, object]] = groups[group_name]["streams"]
+        streams: dict[str, dict[str, Any]] = groups[group_name]["streams"]
         return streams.setdefault(
             stream_name,
             {

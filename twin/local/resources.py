@@ -1,7 +1,8 @@
 """CloudFormation resource types that MiniStack lacks, and properties that it drops of types it has.
 
-A handler's `create` takes (logical id, properties, stack name) and returns (physical id, attributes); `update` takes
-(physical id, old properties, new properties, stack name) and returns the same; `delete` takes (physical id, properties).
+A handler's `create` takes (logical id, properties, stack name) and returns (physical id, attributes);
+`update` takes (physical id, old properties, new properties, stack name) and returns the same; `delete` takes
+(physical id, properties).
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ from typing import Any
 from twin.local.emulator import Emulator
 from twin.local.functions.install import digest_of
 from twin.local.functions.packages import PackageStore
+from twin.local.permissions.policy import Need, Policies
 
 Properties = dict[str, Any]
 Handler = dict[str, Callable[..., Any]]
 
 
-def register(emulator: Emulator, packages: PackageStore, handlers: dict[str, Handler]) -> None:
+def register(
+    emulator: Emulator, packages: PackageStore, policies: Policies, handlers: dict[str, Handler]
+) -> None:
     """Add `handlers` and our own to MiniStack's table, before it restores its state."""
     table: dict[str, Handler] = emulator.provisioners._RESOURCE_HANDLERS
     table.update(handlers)
@@ -29,6 +33,8 @@ def register(emulator: Emulator, packages: PackageStore, handlers: dict[str, Han
     table["AWS::ApiGateway::RestApi"] = _keyed_api(table["AWS::ApiGateway::RestApi"], emulator)
     table["AWS::ApiGateway::Method"] = _streamed_method(table["AWS::ApiGateway::Method"], emulator)
     table["AWS::ApiGateway::Stage"] = _logged_stage(table["AWS::ApiGateway::Stage"], emulator)
+    mapping = table["AWS::Lambda::EventSourceMapping"]
+    table["AWS::Lambda::EventSourceMapping"] = _permitted_mapping(mapping, emulator, policies)
     table["AWS::Lambda::LayerVersion"] = _unpacked_layer(
         table["AWS::Lambda::LayerVersion"], emulator, packages
     )
@@ -147,7 +153,7 @@ def _logged_stage(handler: Handler, emulator: Emulator) -> Handler:
 
 
 def _unpacked_layer(handler: Handler, emulator: Emulator, packages: PackageStore) -> Handler:
-    """AWS::Lambda::LayerVersion, its archive unpacked at once instead of kept in memory and in the saved state."""
+    """AWS::Lambda::LayerVersion, its archive unpacked at once: kept neither in memory nor in saved state."""
 
     def create(logical_id: str, properties: Properties, stack: str) -> Any:
         arn, attributes = handler["create"](logical_id, properties, stack)
@@ -158,6 +164,24 @@ def _unpacked_layer(handler: Handler, emulator: Emulator, packages: PackageStore
                 packages.unpack_named(digest_of(version["Content"]["CodeSha256"]), archive)
                 version["_zip_data"] = None
         return arn, attributes
+
+    return {**handler, "create": create}
+
+
+def _permitted_mapping(handler: Handler, emulator: Emulator, policies: Policies) -> Handler:
+    """AWS::Lambda::EventSourceMapping, refused when the function's role may not read the queue."""
+
+    def create(logical_id: str, properties: Properties, stack: str) -> Any:
+        source = properties.get("EventSourceArn", "")
+        _, config, _ = emulator.functions._get_func_record_for_ref(properties["FunctionName"])
+        if ":sqs:" in source and config is not None:
+            for operation in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes"):
+                if not policies.role_allows(config["Role"], Need(f"sqs:{operation}", source)):
+                    message = (
+                        f"The provided execution role does not have permissions to call {operation} on SQS"
+                    )
+                    raise ValueError(message)
+        return handler["create"](logical_id, properties, stack)
 
     return {**handler, "create": create}
 

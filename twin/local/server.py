@@ -48,6 +48,7 @@ class Cloud:
         self.services = Services(layout.services, _model(options))
         sessions = RoleSessions(self.emulator)
         policies = Policies(self.emulator)
+        logs = LogGroups(self.emulator)
         keys = EncryptionKeys(self.emulator, self.services.vectors)
         self.spawner = Spawner(ProcessRegister(layout.processes))
         sandboxes = SandboxFactory(
@@ -58,9 +59,9 @@ class Cloud:
         )
         sandboxes.runtime.prepare()
         self.functions = FunctionHost(sandboxes, self.spawner)
-        register(self.emulator, sandboxes.packages, self.services.resource_handlers())
-        install(self.emulator, self.functions)
-        gateway = Gateway(self.emulator, self.functions, LogGroups(self.emulator))
+        register(self.emulator, sandboxes.packages, policies, self.services.resource_handlers())
+        install(self.emulator, self.functions, logs)
+        gateway = Gateway(self.emulator, self.functions, policies, logs)
         self.checkpointer = Checkpointer(self.emulator, layout, options.port)
         self.front = Front(
             self.emulator.app.app,

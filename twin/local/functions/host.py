@@ -19,8 +19,8 @@ from twin.local.functions.worker import FunctionError, Worker, WorkerPool
 
 _logger = logging.getLogger(__name__)
 
-IDLE_SECONDS = 900.0
-"""An idle process is ended after this time, as an execution environment is on AWS."""
+IDLE_SECONDS = {Worker: 60.0, WebProcess: 900.0}
+"""An idle process is ended after this time. A worker starts again quickly, a web server takes a second."""
 
 _SWEEP_SECONDS = 5.0
 
@@ -115,4 +115,4 @@ class FunctionHost:
 def _wanted(process: Worker | WebProcess, fingerprints: Mapping[str, str]) -> bool:
     spec = process.sandbox.spec
     current = fingerprints.get(spec.arn) == spec.fingerprint
-    return process.usable and current and process.idle_seconds < IDLE_SECONDS
+    return process.usable and current and process.idle_seconds < IDLE_SECONDS[type(process)]

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from twin.local.emulator import Emulator
 from twin.local.functions.host import FunctionHost
 from twin.local.functions.spec import FunctionSpec
 from twin.local.functions.worker import FunctionError
+from twin.local.log_groups import LogGroups
 
 
-def install(emulator: Emulator, host: FunctionHost) -> None:
-    """Replace MiniStack's own executor of Python functions by `host`."""
+def install(emulator: Emulator, host: FunctionHost, logs: LogGroups) -> None:
+    """Replace MiniStack's own executor of Python functions by `host`, and its log writer by `logs`."""
 
     def execute(record: Mapping[str, Any], event: Any, request_id: str) -> dict[str, Any]:
         config = record.get("config") or record
@@ -25,8 +27,27 @@ def install(emulator: Emulator, host: FunctionHost) -> None:
             _fail_custom_resource(emulator, event, error)
         return {**answer, "log": host.new_output(config["FunctionName"])}
 
+    def emit(
+        record: Mapping[str, Any], request_id: str, text: str, error: bool, duration_ms: int, **_: Any
+    ) -> None:
+        del error  # the function's own output tells
+        spec = FunctionSpec.from_record(record)
+        stream = spec.log_stream(datetime.now(UTC).date())
+        logs.append(spec.log_group, stream, _invocation_lines(spec, request_id, text, duration_ms))
+
     emulator.functions._execute_function_warm = execute
+    emulator.functions._emit_lambda_logs = emit
     host.keep(lambda: fingerprints(emulator))
+
+
+def _invocation_lines(spec: FunctionSpec, request_id: str, text: str, duration_ms: int) -> list[str]:
+    """A function's output between the lines that AWS Lambda puts around it."""
+    return [
+        f"START RequestId: {request_id} Version: {spec.version}",
+        *text.splitlines(),
+        f"END RequestId: {request_id}",
+        f"REPORT RequestId: {request_id}\tDuration: {duration_ms} ms\tMemory Size: {spec.memory_mb} MB",
+    ]
 
 
 def _fail_custom_resource(emulator: Emulator, event: Any, error: FunctionError) -> None:

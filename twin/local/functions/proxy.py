@@ -62,7 +62,7 @@ def lambda_headers(
             "function_name": spec.name,
             "memory": spec.memory_mb,
             "version": spec.version,
-            "log_group": f"/aws/lambda/{spec.name}",
+            "log_group": spec.log_group,
         },
     }
     return [

@@ -6,9 +6,11 @@ import os
 import sys
 import sysconfig
 import venv
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from twin.local.functions.spec import FunctionSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +55,18 @@ def base_environment(runtime: Runtime, scratch: Path) -> dict[str, str]:
     }
 
 
-def function_environment(
-    *, name: str, arn: str, version: str, memory_mb: int, handler: str, runtime: str, region: str, stream: str
-) -> Mapping[str, str]:
+def function_environment(spec: FunctionSpec, region: str, log_stream: str) -> dict[str, str]:
     """The variables that AWS Lambda reserves for itself."""
     return {
-        "_HANDLER": handler,
-        "AWS_LAMBDA_FUNCTION_NAME": name,
-        "AWS_LAMBDA_FUNCTION_VERSION": version,
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(memory_mb),
+        "_HANDLER": spec.handler,
+        "AWS_LAMBDA_FUNCTION_NAME": spec.name,
+        "AWS_LAMBDA_FUNCTION_VERSION": spec.version,
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(spec.memory_mb),
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-        "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{name}",
-        "AWS_LAMBDA_LOG_STREAM_NAME": stream,
-        "AWS_EXECUTION_ENV": f"AWS_Lambda_{runtime}",
+        "AWS_LAMBDA_LOG_GROUP_NAME": spec.log_group,
+        "AWS_LAMBDA_LOG_STREAM_NAME": log_stream,
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_{spec.runtime}",
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
-        "_LAMBDA_FUNCTION_ARN": arn,
+        "_LAMBDA_FUNCTION_ARN": spec.arn,
     }

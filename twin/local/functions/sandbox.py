@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -36,7 +35,6 @@ class Sandbox:
     code: Path
     environment: dict[str, str]
     log: FunctionLog
-    stream: str
 
 
 class SandboxFactory:
@@ -58,28 +56,18 @@ class SandboxFactory:
         """Unpack what is needed and put the environment together."""
         code = self.packages.unpack(archive)
         layers = [self._layer(arn) for arn in spec.layer_arns if WEB_ADAPTER_LAYER not in arn]
-        stream = f"{datetime.now(UTC):%Y/%m/%d}/[{spec.version}]{uuid.uuid4().hex}"
         scratch = self._layout.scratch / spec.name
         scratch.mkdir(parents=True, exist_ok=True)
         environment = {
             **base_environment(self.runtime, scratch),
             "AWS_ENDPOINT_URL": self._url,
             **spec.environment,
-            **function_environment(
-                name=spec.name,
-                arn=spec.arn,
-                version=spec.version,
-                memory_mb=spec.memory_mb,
-                handler=spec.handler,
-                runtime=spec.runtime,
-                region=REGION,
-                stream=stream,
-            ),
+            **function_environment(spec, REGION, spec.log_stream(datetime.now(UTC).date())),
             "LAMBDA_TASK_ROOT": str(code),
             "PYTHONPATH": python_path(code, layers),
             **self._credentials(spec),
         }
-        return Sandbox(spec, code, environment, self.log(spec.name), stream)
+        return Sandbox(spec, code, environment, self.log(spec.name))
 
     def log(self, name: str) -> FunctionLog:
         """The log of the function of that name."""

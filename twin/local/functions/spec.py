@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 WEB_ADAPTER_WRAPPER = "/opt/bootstrap"
@@ -25,7 +26,7 @@ class FunctionSpec:
     memory_mb: int
     timeout_seconds: float
     code_sha256: str
-    tracing: bool
+    log_group: str
     layer_arns: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -45,6 +46,10 @@ class FunctionSpec:
             sorted(self.environment.items()),
         )
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+    def log_stream(self, day: date) -> str:
+        """Name of the log stream that the function's processes of a day write to."""
+        return f"{day:%Y/%m/%d}/[{self.version}]{self.fingerprint[:32]}"
 
     @property
     def is_web(self) -> bool:
@@ -70,7 +75,8 @@ class FunctionSpec:
             memory_mb=int(config.get("MemorySize", 128)),
             timeout_seconds=float(config.get("Timeout", 3)),
             code_sha256=config.get("CodeSha256", ""),
-            tracing=(config.get("TracingConfig") or {}).get("Mode") == "Active",
+            log_group=(config.get("LoggingConfig") or {}).get("LogGroup")
+            or f"/aws/lambda/{config['FunctionName']}",
             layer_arns=tuple(layer if isinstance(layer, str) else layer["Arn"] for layer in layers),
             environment=dict((config.get("Environment") or {}).get("Variables") or {}),
         )

@@ -1,7 +1,7 @@
 """Functions that are web servers: what the Web Adapter layer does on AWS.
 
-The adapter starts the handler script, waits until the readiness path answers, and forwards every invocation as
-an HTTP request. Here one process of a function serves all of its requests at once.
+The adapter starts the handler script, waits until the readiness path answers, and forwards every invocation
+as an HTTP request. Here one process of a function serves all of its requests at once.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ class Worker:
         self._await_ready()
 
     def invoke(self, event: Any, request_id: str, trace_id: str | None) -> Any:
-        """The handler's result; raises FunctionError. After an error other than its own, the worker is gone."""
+        """The handler's result; raises FunctionError. After an error not its own, the worker is gone."""
         spec = self.sandbox.spec
         message = {
             "event": event,

@@ -12,7 +12,7 @@ _VARIABLE = re.compile(r"\$context\.([A-Za-z]+(?:\.[A-Za-z0-9_]+)*)")
 
 
 def render(template: str, record: GatewayRecord) -> str:
-    """A format with its `$context` variables filled in; `-` for what is not known, as API Gateway writes it."""
+    """A format with its `$context` variables filled in; `-` for what is not known, as on AWS."""
     values = variables(record)
 
     def value(match: re.Match[str]) -> str:

@@ -1,7 +1,7 @@
 """API keys that a Lambda authorizer supplies (`apiKeySourceType: AUTHORIZER`).
 
-The authorizer answers with `usageIdentifierKey`, and API Gateway checks that key against the usage plans, as if the
-client had sent it in `x-api-key`. That header itself does not count then.
+The authorizer answers with `usageIdentifierKey`, and API Gateway checks that key against the usage plans, as
+if the client had sent it in `x-api-key`. That header itself does not count then.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from typing import Any
 
 from twin.local.emulator import Emulator
 from twin.local.gateway.record import current
+from twin.local.permissions.policy import Policies
 
+SERVICE = "apigateway.amazonaws.com"
 _CARRIER = "twin.local/usageIdentifierKey"
 
 
-def install(emulator: Emulator) -> None:
+def install(emulator: Emulator, policies: Policies) -> None:
     """Make MiniStack's key checks read the authorizer's key."""
     api = emulator.api
     invoke, authorize, header_key = (
@@ -25,8 +27,10 @@ def install(emulator: Emulator) -> None:
         api._api_key_from_request,
     )
 
-    async def invoke_authorizer(*arguments: Any) -> Any:
-        return carry_key(await invoke(*arguments))
+    async def invoke_authorizer(authorizer: Mapping[str, Any], event: Any, *scope: Any) -> Any:
+        if not _may_invoke(emulator, policies, authorizer, event["methodArn"]):
+            return None
+        return carry_key(await invoke(authorizer, event, *scope))
 
     async def authorize_request(api_id: str, *arguments: Any) -> Any:
         error, context = await authorize(api_id, *arguments)
@@ -46,6 +50,16 @@ def install(emulator: Emulator) -> None:
     api._invoke_authorizer_lambda = invoke_authorizer
     api._authorize_request_v1 = authorize_request
     api._api_key_from_request = api_key
+
+
+def _may_invoke(
+    emulator: Emulator, policies: Policies, authorizer: Mapping[str, Any], method_arn: str
+) -> bool:
+    """Whether the authorizer's function lets API Gateway invoke it."""
+    arn = str(authorizer.get("authorizerUri", "")).partition("/functions/")[2].partition("/")[0]
+    found = emulator.functions.function_policy_for_arn(arn)
+    source = f"{method_arn.partition('/')[0]}/authorizers/{authorizer['id']}"
+    return found is not None and policies.service_may_invoke(found[0], SERVICE, arn, source)
 
 
 def _key_source(emulator: Emulator, api_id: str) -> str:

@@ -53,9 +53,9 @@ class StreamingIntegration:
         gateway.integration_started = time.time()
         try:
             async with asyncio.timeout(call.seconds):
-                process = self._host.running_web(call.spec) or await asyncio.to_thread(
-                    self._host.start_web, call.spec, call.record
-                )
+                process = self._host.running_web(call.spec)
+                if process is None:
+                    process = await asyncio.to_thread(self._host.start_web, call.spec, call.record)
                 response = await self._pool.send(process.port, call.request)
         except TimeoutError:
             raise GatewayError(*TIMEOUT) from None

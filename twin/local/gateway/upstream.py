@@ -79,7 +79,8 @@ class ConnectionPool:
     async def send(self, port: int, request: HttpRequest) -> UpstreamResponse:
         """Send a request and wait for the head of its answer; raises UpstreamError.
 
-        A kept connection that the server had closed meanwhile is replaced by a new one: it has not read the request.
+        A kept connection that the server had closed meanwhile is replaced by a new one: it has not read the
+        request.
         """
         kept = self._take(port)
         if kept is not None:

@@ -88,7 +88,7 @@ class Guard:
 
 
 def _as_tls(scope: Scope) -> Scope:
-    """The request as if it had come over TLS, which bucket and queue policies insist on; here it is loopback."""
+    """The request as if it had come over TLS, on which bucket and queue policies insist; this is loopback."""
     return {**scope, "headers": [*scope["headers"], (b"x-forwarded-proto", b"https")]}
 
 
