@@ -27,7 +27,7 @@ def cdk(tmp_path: Path) -> MakeCdk:
         executable.write_text(f"#!{sys.executable}\nimport sys\n{script}", encoding="utf-8")
         executable.chmod(0o755)
         target = Target.of("local", region="us-east-1", port=1, state=tmp_path / "state")
-        return Cdk(tmp_path, target, tmp_path / "state" / "cdk.log")
+        return Cdk(tmp_path, target, tmp_path / "state" / "cdk.log", tmp_path / "assembly")
 
     return make
 

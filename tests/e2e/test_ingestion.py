@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from tests.e2e.conftest import DeployedTwin
+
+SAMPLES = Path(__file__).resolve().parents[2] / "samples" / "corpus"
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e")]
 
@@ -22,6 +26,13 @@ kind: {kind}
 
 The pangolin named {name} guards the staging cluster at night and eats the stale log lines.
 """
+
+
+@pytest.fixture
+def folder(twin: DeployedTwin, tmp_path: Path) -> Iterator[Path]:
+    """A folder with the samples, to which a test adds documents of its own."""
+    yield Path(shutil.copytree(SAMPLES, tmp_path / "corpus"))
+    twin.restore_samples()
 
 
 def _results(twin: DeployedTwin, kind: str) -> list[dict[str, str]]:
@@ -38,49 +49,46 @@ def _write(directory: Path, name: str, kind: str, animal: str) -> None:
     (directory / name).write_text(text, encoding="utf-8")
 
 
-def test_a_replaced_document_leaves_nothing_of_the_old_one(twin: DeployedTwin, tmp_path: Path) -> None:
-    _write(tmp_path, "guard.md", "replaced", "Ada")
-    twin.sync(tmp_path)
+def test_a_replaced_document_leaves_nothing_of_the_old_one(twin: DeployedTwin, folder: Path) -> None:
+    _write(folder, "guard.md", "replaced", "Ada")
+    twin.sync(folder)
     assert "Ada" in _results(twin, "replaced")[0]["text"]
 
-    _write(tmp_path, "guard.md", "replaced", "Grace")
-    twin.sync(tmp_path)
+    _write(folder, "guard.md", "replaced", "Grace")
+    twin.sync(folder)
     texts = [result["text"] for result in _results(twin, "replaced")]
     assert len(texts) == 1
     assert "Grace" in texts[0]
-    twin.restore_samples()
 
 
-def test_a_deleted_document_is_no_longer_found(twin: DeployedTwin, tmp_path: Path) -> None:
-    _write(tmp_path, "gone.md", "deleted", "Mary")
-    twin.sync(tmp_path)
+def test_a_deleted_document_is_no_longer_found(twin: DeployedTwin, folder: Path) -> None:
+    _write(folder, "gone.md", "deleted", "Mary")
+    twin.sync(folder)
     assert _results(twin, "deleted")
 
-    (tmp_path / "gone.md").rename(tmp_path / "gone.ignored")
-    _write(tmp_path, "other.md", "kept", "Joan")
-    twin.sync(tmp_path)
+    (folder / "gone.md").unlink()
+    _write(folder, "other.md", "kept", "Joan")
+    twin.sync(folder)
     assert _results(twin, "deleted") == []
     assert _results(twin, "kept")
-    twin.restore_samples()
 
 
 def test_a_bad_document_goes_to_the_dead_letter_queue_and_blocks_nothing(
-    twin: DeployedTwin, tmp_path: Path
+    twin: DeployedTwin, folder: Path
 ) -> None:
     lines = [
         {"id": "first", "text": "The pangolin Ruth guards the staging cluster.", "kind": "line"},
         {"id": "second", "title": "no text at all", "kind": "line"},
         {"id": "third", "text": "The pangolin Rosa guards the staging cluster too.", "kind": "line"},
     ]
-    (tmp_path / "guards.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
-    report = twin.sync(tmp_path)
+    (folder / "guards.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    report = twin.sync(folder)
 
     assert {result["document_id"] for result in _results(twin, "line")} == {"first", "third"}
     message = twin.dead_letter(containing="guards.jsonl")
     assert "text" in message["reason"]
     assert message["line"] == 2
     assert any("guards.jsonl" in str(problem) for problem in report.errors)
-    twin.restore_samples()
 
 
 def test_syncing_twice_changes_nothing(twin: DeployedTwin) -> None:

@@ -124,4 +124,6 @@ def cdk(parsed: argparse.Namespace) -> int:
     """`synth`, `diff` and `deploy` of any environment, in the caller's terminal."""
     target = target_of(parsed)
     arguments = {"synth": ["--quiet"], "diff": [], "deploy": ["--all"]}[parsed.command]
-    return Cdk(ROOT, target, STATE / "logs" / f"cdk-{parsed.command}.log").run(parsed.command, arguments)
+    assembly = ROOT / "build" / "assembly" / parsed.env
+    log = STATE / "logs" / f"cdk-{parsed.command}.log"
+    return Cdk(ROOT, target, log, assembly).run(parsed.command, arguments)

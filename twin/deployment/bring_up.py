@@ -49,7 +49,9 @@ class LocalDeployment:
         return Deployment(self.target)
 
     def _cdk(self, purpose: str) -> Cdk:
-        return Cdk(self.root, self.target, self.state / "logs" / f"cdk-{purpose}.log")
+        return Cdk(
+            self.root, self.target, self.state / "logs" / f"cdk-{purpose}.log", self.state / "assembly"
+        )
 
     def _bootstrapped(self) -> bool:
         try:
@@ -57,8 +59,3 @@ class LocalDeployment:
         except ClientError:
             return False
         return any(stack["StackStatus"].endswith("_COMPLETE") for stack in found)
-
-
-def ignore_progress(stack: str, changed: bool, /) -> None:
-    """Accept progress silently."""
-    del stack, changed

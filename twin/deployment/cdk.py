@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from twin.deployment.target import Target
 
@@ -30,6 +32,8 @@ class Cdk:
     root: Path
     target: Target
     log: Path
+    assembly: Path
+    """Folder that the synthesized templates go to."""
 
     def bootstrap(self, account: str) -> None:
         """Create the bootstrap stack: the bucket and roles through which `cdk deploy` works."""
@@ -49,17 +53,20 @@ class Cdk:
     def run(self, command: str, arguments: Sequence[str] = ()) -> int:
         """Run `cdk COMMAND` for this environment in the caller's terminal; return its exit status."""
         words = [self._executable, command, *arguments, *self._app(), "--no-notices"]
-        return subprocess.run(
-            words, cwd=self.root, env=self.target.process_environment(), check=False
-        ).returncode
+        return subprocess.run(words, cwd=self.root, env=self._environment(), check=False).returncode
 
     @property
     def _executable(self) -> str:
         return str(self.root / "node_modules" / ".bin" / "cdk")
 
+    def _environment(self) -> dict[str, str]:
+        """Return the target's variables, with this Python and the Node beside it first on the path."""
+        variables = self.target.process_environment()
+        tools = str(Path(sys.executable).parent)
+        return variables | {"PATH": os.pathsep.join([tools, variables.get("PATH", os.defpath)])}
+
     def _app(self) -> list[str]:
-        environment = self.target.environment
-        return ["--context", f"env={environment}", "--output", f"build/assembly/{environment}"]
+        return ["--context", f"env={self.target.environment}", "--output", str(self.assembly)]
 
     def _quietly(self, arguments: Sequence[str], read: Callable[[str], None]) -> None:
         self.log.parent.mkdir(parents=True, exist_ok=True)
@@ -68,7 +75,7 @@ class Cdk:
             process = subprocess.Popen(
                 [self._executable, *arguments],
                 cwd=self.root,
-                env=self.target.process_environment(),
+                env=self._environment(),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
