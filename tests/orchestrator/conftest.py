@@ -77,5 +77,5 @@ def aws() -> Iterator[tuple[AwsStub, str]]:
 
 @pytest.fixture
 async def pool() -> AsyncIterator[httpcore.AsyncConnectionPool]:
-    async with connection_pool() as connections:
+    async with connection_pool(tls=False) as connections:
         yield connections

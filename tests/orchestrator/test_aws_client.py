@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 
 import httpcore
 import pytest
-from orchestrator.aws.client import AwsClient, AwsConnectionError, AwsError
+from orchestrator.aws.client import AwsClient, AwsConnectionError, AwsError, connection_pool
 from orchestrator.aws.credentials import Credentials
 
 from tests.orchestrator.aws_stub import AwsStub, Reply, error_reply, json_reply
@@ -139,3 +140,14 @@ async def test_a_request_that_may_have_arrived_is_not_sent_again(pool: httpcore.
             await post(pool, f"http://127.0.0.1:{port}")
     assert caught.value.sent
     assert accepted == 1
+
+
+async def test_certificates_are_checked(aws: Aws) -> None:
+    async with connection_pool(tls=True) as pool:
+        context = pool._ssl_context
+        assert context is not None
+        assert context.verify_mode is ssl.CERT_REQUIRED
+        assert context.check_hostname
+        with pytest.raises(AwsConnectionError) as caught:
+            await post(pool, aws[1].replace("http:", "https:"))
+        assert not caught.value.sent

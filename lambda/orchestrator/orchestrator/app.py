@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import asynccontextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from retrieval import Encoder
@@ -26,32 +27,27 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from orchestrator.encoder import Encodes
+    from orchestrator.tracing import Tracing
 
 
 def compose(
     environment: Environment, region: str, load_encoder: Callable[[], Encodes] = Encoder.load
 ) -> FastAPI:
     """The application on AWS, or on whatever the standard `AWS_ENDPOINT_URL` variables name."""
-    pool = connection_pool()
+    runtime_url, vectors_url = (endpoint_url(name, region) for name in ("sagemaker_runtime", "s3vectors"))
+    pool = connection_pool(tls="https:" in runtime_url + vectors_url)
     encoder = BackgroundEncoder(load_encoder)
     answers_without_sources = environment.retrieval_fallback == "ungrounded"
     traces = tracing(environment.powertools_service_name)
     adapters = Adapters(
         model=SageMakerModel(
-            AwsClient(
-                pool,
-                base_url=endpoint_url("sagemaker_runtime", region),
-                signing_name="sagemaker",
-                region=region,
-            ),
+            AwsClient(pool, base_url=runtime_url, signing_name="sagemaker", region=region),
             endpoint_name=environment.endpoint_name,
             inference_component_name=environment.inference_component_name,
         ),
         retriever=S3VectorsRetriever(
             encoder,
-            AwsClient(
-                pool, base_url=endpoint_url("s3vectors", region), signing_name="s3vectors", region=region
-            ),
+            AwsClient(pool, base_url=vectors_url, signing_name="s3vectors", region=region),
             bucket=environment.vector_bucket_name,
             index=environment.vector_index_name,
         ),
@@ -63,7 +59,7 @@ def compose(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         """What takes long is loaded while the first requests may already come in."""
         encoder.start()
-        loading = asyncio.create_task(asyncio.to_thread(traces.load))
+        loading = asyncio.create_task(asyncio.to_thread(_load_the_rest, traces))
         yield
         await loading
         encoder.close()
@@ -75,6 +71,11 @@ def compose(
         ready=lambda: answers_without_sources or not encoder.failed,
         lifespan=lifespan,
     )
+
+
+def _load_the_rest(traces: Tracing) -> None:
+    import_module("botocore.eventstream")
+    traces.load()
 
 
 app = compose(Environment.read(), os.environ["AWS_REGION"])

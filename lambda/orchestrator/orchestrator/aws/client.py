@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import ssl
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import certifi
 import httpcore
 
 from orchestrator.aws.credentials import Credentials
@@ -68,9 +70,14 @@ class AwsConnectionError(Exception):
         super().__init__(repr(error))
 
 
-def connection_pool() -> httpcore.AsyncConnectionPool:
-    """Return the connections that the services share."""
+def connection_pool(*, tls: bool) -> httpcore.AsyncConnectionPool:
+    """Return the connections that the services share.
+
+    With `tls` one context serves them all: reading the authorities' certificates takes tens of
+    milliseconds, which httpcore would spend anew for each connection.
+    """
     return httpcore.AsyncConnectionPool(
+        ssl_context=ssl.create_default_context(cafile=certifi.where()) if tls else None,
         max_connections=MAX_CONNECTIONS,
         max_keepalive_connections=MAX_CONNECTIONS,
         keepalive_expiry=KEEP_ALIVE_SECONDS,
