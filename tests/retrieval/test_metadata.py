@@ -7,7 +7,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from retrieval import FILTERABLE_KEYS, NON_FILTERABLE_KEYS, Key, Passage, vector_key
+from retrieval import FILTERABLE_KEYS, NON_FILTERABLE_KEYS, Passage, vector_key
 
 
 def test_the_keys_are_those_that_the_index_is_made_with() -> None:
@@ -29,7 +29,7 @@ def test_equal_ids_in_different_objects_have_different_keys() -> None:
 
 
 def test_a_passage_is_read_from_metadata() -> None:
-    metadata = {Key.DOCUMENT_ID: "a", Key.TEXT: "words", Key.TITLE: "A", Key.SOURCE: "a.md"}
+    metadata = {"document_id": "a", "text": "words", "title": "A", "source": "a.md"}
     assert Passage.from_metadata(metadata, 0.5) == Passage("a", "words", 0.5, title="A")
 
 

@@ -16,7 +16,7 @@ _SUFFIX = ".json"
 
 @dataclass(frozen=True, slots=True)
 class IndexRecord:
-    """What is known of one object; `busy` while the function is working on it."""
+    """What is known of one object; `busy` while the function is working on it, or has to go on."""
 
     etag: str
     sha256: str
@@ -31,7 +31,7 @@ class IndexRecord:
         return cls(
             etag=values["etag"],
             sha256=values["sha256"],
-            busy=values["lease"] is not None,
+            busy=values["lease"] is not None or not values["version"],
             documents=sum(1 for each in values["documents"].values() if each["sha256"]),
             errors=tuple(
                 DocumentError(key, each["reason"], each["document"], each["line"])

@@ -61,7 +61,10 @@ class Chunk:
 
 
 def split(document: Document, tokenizer: Tokenizer) -> list[Chunk]:
-    """Return the document's chunks in order. Together they cover all of its text but white space."""
+    """Return the document's chunks in order. Together they cover all of its text but white space.
+
+    There are none when the text has no token, as white space and control characters do not.
+    """
     sections = split_sections(document.text, document.markup)
     chunks: list[Chunk] = []
     for section in _merge_small(sections, document.text, tokenizer):
@@ -69,24 +72,25 @@ def split(document: Document, tokenizer: Tokenizer) -> list[Chunk]:
     return chunks
 
 
-def _merge_small(sections: list[Section], text: str, tokenizer: Tokenizer) -> Iterator[Section]:
+def _merge_small(sections: list[Section], text: str, tokenizer: Tokenizer) -> list[Section]:
     """Join each small section to the one after it, the last one to the one before it."""
-    pending: Section | None = None
+    merged: list[Section] = []
+    small = False
     for section in sections:
-        joined = section if pending is None else _join(pending, section)
-        tokens = len(tokenizer.token_spans(text[joined.start : joined.end]))
-        if tokens < SMALL_SECTION_TOKENS and section is not sections[-1]:
-            pending = joined
-        else:
-            pending = None
-            yield joined
+        joined = _join(merged.pop(), section) if small else section
+        small = len(tokenizer.token_spans(text[joined.start : joined.end])) < SMALL_SECTION_TOKENS
+        merged.append(joined)
+    if small and len(merged) > 1:
+        last = merged.pop()
+        merged.append(_join(merged.pop(), last))
+    return merged
 
 
 def _join(first: Section, second: Section) -> Section:
-    shared = [a for a, b in zip(first.path, second.path, strict=False) if a == b]
-    path = tuple(shared)
+    """Return one section with the headings of the longer one."""
+    longer = max(first, second, key=lambda section: section.end - section.start)
     blocks = first.blocks | second.blocks | {second.start}
-    return Section(first.start, second.end, path, first.heading, blocks)
+    return Section(first.start, second.end, longer.path, longer.heading, blocks)
 
 
 def _context(document: Document, section: Section, tokenizer: Tokenizer) -> str:

@@ -123,11 +123,14 @@ class Indexer:
         """Change the index, record it and end the claim. Return False when there is more to do."""
         ended = False
         try:
-            self._remove(key, plan.removed, claim)
-            self._put(key, plan.changes, claim, deadline)
-            for problem in plan.problems:
-                self._stores.dead_letters.send(_dead_letter(key, head, problem))
-            finished = claim.release(self._result(head, plan, claim.state))
+            # An event that came between reading the object and claiming it found nothing to note itself in.
+            finished = self._stores.corpus.head(key) == head
+            if finished:
+                self._remove(key, plan.removed, claim)
+                self._put(key, plan.changes, claim, deadline)
+                for problem in plan.problems:
+                    self._stores.dead_letters.send(_dead_letter(key, head, problem))
+                finished = claim.release(self._result(head, plan, claim.state))
             ended = True
         finally:
             if not ended:

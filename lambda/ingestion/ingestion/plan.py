@@ -38,12 +38,12 @@ class Plan:
     problems: tuple[Problem, ...] = ()
 
     def announced(self, state: IndexState) -> IndexState:
-        """Return the state that names every vector which may exist while the plan is carried out."""
+        """Return the state that names every vector which may exist until the plan is carried out."""
         documents = dict(state.documents)
         for change in self.changes:
             known = documents.get(change.document.id, DocumentState(0))
             documents[change.document.id] = DocumentState(max(known.chunks, len(change.chunks)))
-        return replace(state, documents=documents)
+        return replace(state, documents=documents, version="")
 
 
 def make_plan(key: str, state: IndexState, items: Iterable[Document | Problem], tokenizer: Tokenizer) -> Plan:

@@ -50,7 +50,7 @@ class IndexState:
     """What the uploader said is the SHA-256 of the object's content and metadata."""
     attributes: Attributes = field(default_factory=Attributes)
     version: str = ""
-    """Version of the rules by which the documents were chunked and encoded."""
+    """Version of the rules by which the documents were chunked and encoded; empty until all of them are."""
     documents: Mapping[str, DocumentState] = field(default_factory=dict)
     errors: tuple[Problem, ...] = ()
     indexed_at: float = 0
