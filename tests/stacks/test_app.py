@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+import app as application
 from stacks.naming import Outputs
 from tests.stacks.synthesis import ENVIRONMENTS, NOUNS, ROOT, Synthesis
 
@@ -42,3 +45,12 @@ def test_endpoint_is_not_exported(synthesis: Synthesis) -> None:
     """An export would keep the endpoint from being replaced while another stack imports it."""
     exports = [output for output in synthesis.realtime.body["Outputs"].values() if "Export" in output]
     assert exports == []
+
+
+def test_unknown_environment_ends_with_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CDK_CONTEXT_JSON", '{"env": "prd"}')
+    with pytest.raises(SystemExit) as ended:
+        application.main()
+    assert str(ended.value) == (
+        "environments/prd.yaml: no such file; accepted: one of the environments dev, local, prod, staging"
+    )
