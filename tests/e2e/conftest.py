@@ -22,7 +22,7 @@ from twin.local import lifecycle
 from twin.settings import load
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from twin.deployment.outputs import Deployment
 
@@ -118,18 +118,24 @@ class DeployedTwin:
         pytest.fail(f"no message about {containing} came to the dead-letter queue")
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+@pytest.fixture(scope="session")
+def free_port() -> Callable[[], int]:
+    """Finds a port of 127.0.0.1 that nobody listens on."""
+
+    def find() -> int:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            return int(probe.getsockname()[1])
+
+    return find
 
 
 @pytest.fixture(scope="session")
-def twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeployedTwin]:
+def twin(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]) -> Iterator[DeployedTwin]:
     """A twin with the sample corpus; deployed once, since that takes half a minute."""
     state = tmp_path_factory.mktemp("local-cloud")
     environment = load(ROOT / "environments" / "local.yaml")
-    port = _free_port()
+    port = free_port()
     lifecycle.start(lifecycle.options_for(environment, state, port))
     try:
         local = LocalDeployment(ROOT, state, port, environment)

@@ -33,21 +33,23 @@ class Cdk:
     target: Target
     log: Path
     assembly: Path
-    """Folder that the synthesized templates go to."""
+    """Folder that the synthesized templates go to, or come from."""
+    synthesized: bool = False
+    """Whether to deploy what lies in `assembly` instead of synthesizing into it."""
 
     def bootstrap(self, account: str) -> None:
         """Create the bootstrap stack: the bucket and roles through which `cdk deploy` works."""
         # No app is needed to bootstrap; naming one would cost a synth.
         self._quietly(["bootstrap", f"aws://{account}/{self.target.region}", "--app", ""], _ignore)
 
-    def deploy(self, progress: Callable[[str, bool], None]) -> None:
-        """Deploy every stack, calling `progress(stack, changed)` as each one is done."""
+    def deploy(self, progress: Callable[[str, bool], None], stacks: Sequence[str] = ("--all",)) -> None:
+        """Deploy the named stacks, or every one, calling `progress(stack, changed)` as each one is done."""
 
         def read(line: str) -> None:
             if match := _STACK_DONE.match(line):
                 progress(match["stack"], match["unchanged"] is None)
 
-        arguments = ["deploy", "--all", "--concurrency", "4", "--asset-parallelism", "--progress", "events"]
+        arguments = ["deploy", *stacks, "--concurrency", "4", "--asset-parallelism", "--progress", "events"]
         self._quietly([*arguments, *self._app(), "--require-approval", "never", "--no-notices"], read)
 
     def run(self, command: str, arguments: Sequence[str] = ()) -> int:
@@ -66,6 +68,8 @@ class Cdk:
         return variables | {"PATH": os.pathsep.join([tools, variables.get("PATH", os.defpath)])}
 
     def _app(self) -> list[str]:
+        if self.synthesized:
+            return ["--app", str(self.assembly)]
         return ["--context", f"env={self.target.environment}", "--output", str(self.assembly)]
 
     def _quietly(self, arguments: Sequence[str], read: Callable[[str], None]) -> None:
