@@ -9,12 +9,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from tests.local_services.conftest import FAST_MODEL, Cloud
 from twin.local.services import Services, discard_state
+from twin.local.services.emulator import trusted_services
 from twin.local.services.errors import ServiceError
-from twin.local.services.roles import trusted_services
 from twin.local.services.shapes import load_shapes, require_valid
 
 REQUEST = "SageMaker.CreateModel"
@@ -30,6 +31,18 @@ def test_routes(cloud: Cloud) -> None:
     assert route("s3vectors", "/QueryVectors", None) is not None
     assert route("application-autoscaling", "/", "AnyScaleFrontendService.RegisterScalableTarget") is not None
     assert route("s3", "/bucket", None) is None
+
+
+def test_arns_carry_the_callers_account_and_region(cloud: Cloud) -> None:
+    client = boto3.client(
+        "s3vectors",
+        endpoint_url=cloud.url,
+        region_name="eu-west-1",
+        aws_access_key_id="333333333333",
+        aws_secret_access_key="test",
+    )
+    arn = client.create_vector_bucket(vectorBucketName="twin")["vectorBucketArn"]
+    assert arn == "arn:aws:s3vectors:eu-west-1:333333333333:bucket/twin"
 
 
 def test_handlers_cover_the_types_in_use(cloud: Cloud) -> None:
@@ -126,8 +139,8 @@ def test_validation_speaks_as_aws_does(parameters: dict[str, Any], violations: l
 
 
 def test_importing_the_services_is_light() -> None:
-    """Neither moto nor botocore's clients nor a web framework is needed until something asks for it."""
-    heavy = "moto boto3 botocore.client fastapi starlette cfnlint torch transformers httpx"
+    """MiniStack, moto, botocore's clients and httpx are loaded when something asks for them."""
+    heavy = "ministack moto boto3 botocore.client fastapi starlette cfnlint torch transformers httpx"
     code = f"import sys, twin.local.services; print([m for m in '{heavy}'.split() if m in sys.modules])"
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert output.stdout.strip() == "[]"

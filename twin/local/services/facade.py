@@ -7,9 +7,8 @@ from typing import Any
 
 from twin.local.services import autoscaling, runtime, sagemaker, vectors
 from twin.local.services.cloudformation import resource_handlers
-from twin.local.services.identity import Identity
+from twin.local.services.emulator import CallerIdentity, EmulatedRoles, acting_as_caller
 from twin.local.services.models import ModelOptions, create_backend
-from twin.local.services.roles import MiniStackRoles
 from twin.local.services.runtime import RuntimeOptions
 from twin.local.services.sagemaker import Delays, Roles
 from twin.local.services.storage import Database
@@ -30,29 +29,29 @@ class Services:
         state_dir: Path,
         model: ModelOptions,
         *,
-        identity: Identity | None = None,
         delays: Delays | None = None,
         runtime_options: RuntimeOptions | None = None,
         roles: Roles | None = None,
     ) -> None:
-        identity = identity or Identity()
+        identity = CallerIdentity()
         self._database = Database(state_dir / _DATABASE)
         self._backend = create_backend(model)
         self.vectors = vectors.VectorsState(self._database, identity)
         self.sagemaker = sagemaker.SageMakerState(
-            self._database, identity, delays=delays, roles=roles or MiniStackRoles()
+            self._database, identity, delays=delays, roles=roles or EmulatedRoles()
         )
         self.autoscaling = autoscaling.AutoscalingState(
             self._database, autoscaling.SageMakerCapacity(self.sagemaker), identity
         )
         self.sagemaker.scaled_variants = self.autoscaling.scaled_variants
         self.runtime = runtime.RuntimeState(self.sagemaker, self._backend, runtime_options)
-        self._apps = {
+        apps = {
             "s3vectors": vectors.create_app(self.vectors),
             "sagemaker": sagemaker.create_app(self.sagemaker),
             "application-autoscaling": autoscaling.create_app(self.autoscaling),
             "runtime": runtime.create_app(self.runtime),
         }
+        self._apps = {name: acting_as_caller(app) for name, app in apps.items()}
 
     def route(self, service: str, path: str, target: str | None) -> ASGIApp | None:
         """The app for a request, or None when it is not for these services.

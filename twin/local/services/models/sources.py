@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 _BLOCK = re.compile(r"<sources>(.*?)</sources>", re.DOTALL)
 _SOURCE = re.compile(r'<source\s+id="([^"]*)"([^>]*)>(.*?)</source>', re.DOTALL)
@@ -76,6 +77,7 @@ def terms(text: str) -> frozenset[str]:
     return frozenset(_stem(word) for word in words if word not in _STOPWORDS)
 
 
+@lru_cache(maxsize=4096)
 def _stem(word: str) -> str:
     word = re.sub(r"['\u2019]s$", "", word)
     for ending in ("ing", "ied", "ies", "ed", "es", "ly", "s", "e"):
