@@ -75,7 +75,7 @@ format: setup  ## Format the code
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
 bench: setup  ## Measure, beside the thing to beat, and print ratios
-	@$(BIN)/python -m bench $(ARGS)
+	@PYTHONPATH=lambda/retrieval $(BIN)/python -m bench $(ARGS)
 
 synth: $(VENV)/.deploy node_modules/.bin/cdk  ## Synthesize an environment: make synth ENV=prod
 	@$(TWIN) synth --env $(ENV)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import math
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.encoder import load_encoder
 from bench.report import Row
 from stacks.naming import VECTOR_INDEX, Outputs
 from twin.deployment.outputs import Deployment
@@ -52,9 +52,6 @@ def measure(clone: Clone) -> list[Row]:
 
 
 def _mean_ndcg(clone: Clone, questions: list[dict[str, Any]]) -> float:
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lambda" / "retrieval"))
-    from bench.encoder import load_encoder
-
     target = Target.of(LOCAL_ENVIRONMENT, region="us-east-1", port=clone.port, state=clone.state)
     bucket = Deployment(target).output("storage", Outputs.VECTOR_BUCKET)
     vectors = target.client("s3vectors")
