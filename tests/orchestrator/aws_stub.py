@@ -85,6 +85,9 @@ class AwsStub:
     calls: list[Call] = field(default_factory=list)
     disconnected: threading.Event = field(default_factory=threading.Event)
 
+    def reset(self) -> None:
+        self.replies, self.calls, self.disconnected = deque(), [], threading.Event()
+
     def script(self, *replies: Reply) -> None:
         self.replies = deque(replies)
 
@@ -93,7 +96,7 @@ class AwsStub:
             return
         self.calls.append(await _call(scope, receive))
         reply = self.replies.popleft() if len(self.replies) > 1 else self.replies[0]
-        watcher = asyncio.create_task(self._watch(receive))
+        watcher = asyncio.create_task(_watch(receive, self.disconnected))
         headers = [(name.encode(), value.encode()) for name, value in reply.headers.items()]
         try:
             started = False
@@ -111,10 +114,11 @@ class AwsStub:
         finally:
             watcher.cancel()
 
-    async def _watch(self, receive: Receive) -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        self.disconnected.set()
+
+async def _watch(receive: Receive, disconnected: threading.Event) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    disconnected.set()
 
 
 async def _call(scope: Scope, receive: Receive) -> Call:

@@ -67,12 +67,18 @@ def harness() -> Harness:
     return Harness()
 
 
-@pytest.fixture
-def aws() -> Iterator[tuple[AwsStub, str]]:
-    """A stub of AWS's services and its address."""
+@pytest.fixture(scope="session")
+def running_stub() -> Iterator[tuple[AwsStub, str]]:
     stub = AwsStub()
     with serve(stub) as url:
         yield stub, url
+
+
+@pytest.fixture
+def aws(running_stub: tuple[AwsStub, str]) -> tuple[AwsStub, str]:
+    """A stub of AWS's services and its address."""
+    running_stub[0].reset()
+    return running_stub
 
 
 @pytest.fixture

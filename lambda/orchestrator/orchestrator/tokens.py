@@ -1,8 +1,7 @@
-"""Upper estimate of how many tokens a text takes.
+"""Conservative estimate of how many tokens a text takes.
 
-The model's tokenizer (up to 17 MB, another one for every model) is not part of the function. The
-estimate weighs characters by class, so that it exceeds what byte-pair vocabularies of 32,000 entries
-and more need for prose, code, markup and numbers:
+The model's tokenizer (up to 17 MB, another one for every model) is not part of the function, so the
+estimate weighs characters by class:
 
 | characters | tokens |
 |---|---|
@@ -11,7 +10,10 @@ and more need for prose, code, markup and numbers:
 | other characters of 2 and 3 UTF-8 bytes | 1 for 2 bytes |
 | other characters of 4 UTF-8 bytes (emoji) | 4 each |
 
-Random lower-case letters can take more. Then the model itself refuses, with the same error to the client.
+Estimate ÷ tokens, measured with Llama 3's vocabulary: English prose 1.7, Python 2.1, JSON 1.6 to 1.8,
+German 1.4, French 1.5, Polish 1.1, Finnish and Swahili 1.0, Chinese 2.1, Russian 3.5, Base64 1.0. Random
+lower-case letters take more than estimated (0.7). Then the model itself refuses a prompt that is too
+long, with the same error to the client.
 """
 
 from __future__ import annotations
