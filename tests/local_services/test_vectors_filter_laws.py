@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twin.local.services.errors import ServiceError
@@ -80,11 +80,13 @@ def holds_one(metadata: dict[str, Any], key: str, operator: str, operand: Any) -
     return any(TESTS[operator](element, operand) for element in elements)
 
 
+@settings(deadline=None)
 @given(metadata=METADATA, document=FILTERS)
 def test_filters_agree_with_the_naive_reading(metadata: dict[str, Any], document: dict[str, Any]) -> None:
     assert parse_filter(document, frozenset())(metadata) == holds(metadata, document)
 
 
+@settings(deadline=None)
 @given(metadata=METADATA, document=FILTERS)
 def test_and_with_itself_changes_nothing(metadata: dict[str, Any], document: dict[str, Any]) -> None:
     once, twice = (

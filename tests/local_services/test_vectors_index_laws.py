@@ -46,7 +46,7 @@ def distance(metric: Metric, left: list[float], right: list[float]) -> float:
     return 1 - dot / (math.hypot(*left) * math.hypot(*right))
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(
     steps=STEPS,
     query=VECTORS,
@@ -80,6 +80,7 @@ def test_queries_return_the_nearest(
     assert all(match.distance <= value + tolerance for match in matches for value in left_out)
 
 
+@settings(deadline=None)
 @given(steps=STEPS, limit=st.integers(1, 4), segments=st.integers(1, 4))
 def test_pages_of_all_segments_give_every_key_once(steps: list[Any], limit: int, segments: int) -> None:
     index, naive = build(steps, "cosine")
@@ -93,6 +94,7 @@ def test_pages_of_all_segments_give_every_key_once(steps: list[Any], limit: int,
     assert sorted(seen) == sorted(naive)
 
 
+@settings(deadline=None)
 @given(steps=STEPS)
 def test_vectors_come_back_bit_for_bit(steps: list[Any]) -> None:
     index, naive = build(steps, "cosine")
