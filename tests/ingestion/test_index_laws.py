@@ -90,6 +90,7 @@ def test_a_crash_anywhere_is_made_good_by_a_retry(
 @settings(max_examples=200, deadline=None)
 @given(contents, contents, contents, st.integers(1, 40))
 @example({}, {"1": "short"}, {}, 7)
+@example({"1": "", "3": "short"}, None, {"1": "", "3": "short"}, 6)
 def test_a_failed_call_is_made_good_by_a_retry_at_once(
     before: dict[str, str] | None, after: dict[str, str] | None, later: dict[str, str] | None, at: int
 ) -> None:

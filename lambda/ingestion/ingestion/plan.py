@@ -40,6 +40,8 @@ class Plan:
     def announced(self, state: IndexState) -> IndexState:
         """Return the state that names every vector which may exist until the plan is carried out."""
         documents = dict(state.documents)
+        for identifier in self.removed:
+            documents[identifier] = DocumentState(documents[identifier].chunks)
         for change in self.changes:
             known = documents.get(change.document.id, DocumentState(0))
             documents[change.document.id] = DocumentState(max(known.chunks, len(change.chunks)))
