@@ -50,6 +50,15 @@ def details(caught: pytest.ExceptionInfo[ClientError]) -> dict[str, Any]:
     return cast(dict[str, Any], caught.value.response)
 
 
+def refused(call: Any, **parameters: Any) -> tuple[str, int, str]:
+    """Code, HTTP status and message of the error that a call gets."""
+    with pytest.raises(ClientError) as caught:
+        call(**parameters)
+    response = caught.value.response
+    error = response["Error"]
+    return error["Code"], response["ResponseMetadata"]["HTTPStatusCode"], error["Message"]
+
+
 def route_by_signature(services: Services, fallback: ASGIApp | None = None) -> ASGIApp:
     """Route as the local cloud's front does: by the service in the request's signature."""
 

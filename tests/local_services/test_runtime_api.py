@@ -13,7 +13,7 @@ import urllib3
 from botocore.exceptions import ClientError, EventStreamError
 from urllib3.exceptions import ProtocolError
 
-from tests.local_services.conftest import Cloud, CloudFactory, create_endpoint, details
+from tests.local_services.conftest import Cloud, CloudFactory, create_endpoint, details, refused
 from twin.local.services.models import ModelOptions
 from twin.local.services.runtime import RuntimeOptions
 from twin.local.services.sagemaker import Delays
@@ -34,17 +34,6 @@ def body(request: Mapping[str, Any], **extra: Any) -> bytes:
 def order_fault(cloud: Cloud, **order: Any) -> None:
     answer = urllib3.request("POST", f"{cloud.url}/_local/faults", json=order)
     assert answer.status == 200, answer.data
-
-
-def refused(call: Any, **parameters: Any) -> tuple[str, int, str]:
-    with pytest.raises(ClientError) as caught:
-        call(**parameters)
-    response = caught.value.response
-    return (
-        response["Error"]["Code"],
-        response["ResponseMetadata"]["HTTPStatusCode"],
-        response["Error"]["Message"],
-    )
 
 
 def parts(answer: Mapping[str, Any]) -> list[bytes]:

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
-from tests.local_services.conftest import Cloud
+from tests.local_services.conftest import Cloud, refused
 from twin.local.services.storage import Database
 from twin.local.services.vectors import VectorsState, run
 
@@ -38,17 +37,6 @@ def index(client: Any) -> Any:
 
 def vector(key: str, *values: float, **metadata: Any) -> dict[str, Any]:
     return {"key": key, "data": {"float32": list(values)}, **({"metadata": metadata} if metadata else {})}
-
-
-def refused(call: Any, **parameters: Any) -> tuple[str, int, str]:
-    with pytest.raises(ClientError) as caught:
-        call(**parameters)
-    response = caught.value.response
-    return (
-        response["Error"]["Code"],
-        response["ResponseMetadata"]["HTTPStatusCode"],
-        response["Error"]["Message"],
-    )
 
 
 def test_buckets(client: Any) -> None:
