@@ -65,11 +65,12 @@ test: setup  ## Run every check and every test
 pytest: setup  ## Run the tests alone: make pytest [ARGS="tests/stacks -k prod"]
 	@$(PYTEST) $(ARGS)
 
-lint: setup  ## ruff, import-linter and mypy --strict
+lint: setup  ## ruff, import-linter, mypy --strict, generated documents
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@PYTHONPATH=.:lambda/orchestrator:lambda/authorizer:lambda/ingestion:lambda/retrieval $(BIN)/lint-imports --no-logo
 	@$(BIN)/mypy
+	@$(BIN)/python docs/generate_settings.py --check
 
 format: setup  ## Format the code
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .

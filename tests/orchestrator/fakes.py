@@ -6,7 +6,7 @@ import asyncio
 import json
 import threading
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.environment import Environment
@@ -166,7 +166,7 @@ class FakeTelemetry:
     contents: list[dict[str, str]] = field(default_factory=list)
 
     def request_ended(self, record: Record) -> None:
-        self.records.append(record)
+        self.records.append(replace(record))
 
     def content(self, request_id: str, **texts: str) -> None:
         self.contents.append({"request_id": request_id, **texts})

@@ -55,20 +55,24 @@ def variables(url: str, **more: str) -> dict[str, str]:
 
 
 @contextmanager
-def running(environment: dict[str, str]) -> Iterator[str]:
-    """Start `run.sh` as the web adapter does, and wait until its port answers."""
+def running(environment: dict[str, str], output: Path | None = None) -> Iterator[str]:
+    """Start `run.sh` as the web adapter does, and wait until its port answers.
+
+    What the process prints goes to `output`.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = {**environment, "AWS_LWA_PORT": str(port)}
-    process = subprocess.Popen([FUNCTION / "run.sh"], env=environment, stdout=subprocess.PIPE)
+    with (output or Path(os.devnull)).open("wb") as log:
+        process = subprocess.Popen([FUNCTION / "run.sh"], env=environment, stdout=log, stderr=log)
     try:
         url = f"http://127.0.0.1:{port}"
         wait_until_it_answers(url, process)
         yield url
     finally:
         process.terminate()
-        process.communicate(timeout=20)
+        process.wait(timeout=20)
 
 
 def wait_until_it_answers(url: str, process: subprocess.Popen[bytes]) -> None:
@@ -123,6 +127,28 @@ def test_without_an_encoder_only_ungrounded_answers_are_ready(
         while (seen := httpx.get(f"{url}/health").status_code) != status and time.monotonic() < deadline:
             time.sleep(0.02)
         assert seen == status
+
+
+def test_whatever_is_printed_is_json(tmp_path: Path) -> None:
+    """Also the stack trace of a bug, here an encoder whose vector is none; and all of it at once."""
+    site, printed = tmp_path / "site", tmp_path / "printed"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(FAKE_ENCODER.replace("def tolist", "def nothing"))
+    path = f"{site}{os.pathsep}{LAYER}"
+    body = {"model": MODEL, "messages": [{"role": "user", "content": "What are copies?"}]}
+    with running(variables("http://127.0.0.1:9", PYTHONPATH=path), printed) as url:
+        response = httpx.post(f"{url}/v1/chat/completions", json=body)
+        deadline = time.monotonic() + 5
+        while len(lines := printed.read_text().splitlines()) < 3 and time.monotonic() < deadline:
+            time.sleep(0.02)
+    assert response.status_code == 500
+    assert "tolist" not in response.text
+    request, metrics, stack = map(json.loads, lines)
+    assert (request["status"], request["outcome"]) == (500, "internal_error")
+    assert request["request_id"] == response.headers["x-request-id"]
+    assert metrics["outcome"] == "internal_error"
+    assert "has no attribute 'tolist'" in stack["exception"]
+    assert "What are copies?" not in printed.read_text()
 
 
 def test_importing_loads_only_what_a_start_needs() -> None:

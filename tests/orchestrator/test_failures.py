@@ -291,7 +291,6 @@ async def test_a_bug_tells_nothing(harness: Harness) -> None:
     assert response.headers["x-should-retry"] == "false"
     [record] = harness.telemetry.records
     assert (record.status, record.outcome) == (500, "internal_error")
-    assert record.error == "KeyError: 'arn:aws:s3vectors:secret'"
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -18,7 +18,8 @@ SERVICES = count()
 @pytest.fixture
 def record() -> Record:
     one = Record("req_1", "POST", "/v1/chat/completions")
-    one.status, one.sources, one.grounded, one.streamed = 200, 2, True, True
+    one.response_started(200)
+    one.sources, one.grounded, one.streamed = 2, True, True
     one.retrieval_ms, one.ttft_ms, one.total_ms = 12.5, 80.0, 900.0
     one.count_usage({"prompt_tokens": 7, "completion_tokens": 3})
     return one

@@ -39,7 +39,7 @@ class RequestRecords:
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message)[REQUEST_ID] = record.request_id
-                record.status = message["status"]
+                record.response_started(message["status"])
             await send(message)
 
         self._tracing.start(headers)

@@ -106,11 +106,10 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
 
 
 async def _on_bug(request: Request, error: Exception) -> Response:
-    """The server's outermost layer sends this, and then logs the stack trace."""
+    """The application's outermost layer sends this and raises the error again; uvicorn logs its stack."""
     record: Record = request.state.record
-    failure = ApiError(f"The server had an error while processing the request {record.request_id}.")
-    failure.__cause__ = error
-    record.fail(failure)
-    response = error_response(failure)
+    response = error_response(
+        ApiError(f"The server had an error while processing the request {record.request_id}.")
+    )
     response.headers[REQUEST_ID] = record.request_id
     return response

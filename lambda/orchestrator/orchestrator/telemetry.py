@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from orchestrator.errors import ApiError
 
 OK = "ok"
+INTERNAL_ERROR = "internal_error"
 CLIENT_DISCONNECTED = "client_disconnected"
 
 
@@ -27,7 +28,7 @@ class Record:
     path: str
     started: float = field(default_factory=time.perf_counter)
     status: int = 500
-    outcome: str = OK
+    outcome: str = INTERNAL_ERROR
     streamed: bool = False
     grounded: bool = False
     sources: int = 0
@@ -40,6 +41,12 @@ class Record:
 
     def elapsed_ms(self) -> float:
         return round((time.perf_counter() - self.started) * 1000, 2)
+
+    def response_started(self, status: int) -> None:
+        """Take the status; without a failure before, the request has gone well so far."""
+        self.status = status
+        if self.outcome == INTERNAL_ERROR:
+            self.outcome = OK
 
     def fail(self, error: ApiError) -> None:
         """Take status, outcome and cause from the failure that ends the request."""
@@ -74,7 +81,7 @@ class PowertoolsTelemetry:
 
     def __init__(self, environment: Environment) -> None:
         self._logger = Logger(service=environment.powertools_service_name, level=environment.log_level)
-        copy_config_to_registered_loggers(self._logger, include={"uvicorn.error"})
+        copy_config_to_registered_loggers(self._logger, include={"uvicorn"})
         self._log_content = environment.log_content
         self._namespace = environment.powertools_metrics_namespace
         self._service = environment.powertools_service_name

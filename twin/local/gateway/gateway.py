@@ -82,6 +82,8 @@ class Gateway:
             return GatewayError(*TOO_LARGE).answer(self._emulator)
         response = await self._execute(request, api_id, stage_name, method, path, headers, body, *rest)
         record.resource_path = request["resource_path"] or "-"
+        if isinstance(response, tuple):
+            response[1].setdefault("x-amzn-requestid", record.request_id)
         return response
 
     def _error_response(self, error: Any, request: Mapping[str, Any]) -> Any:

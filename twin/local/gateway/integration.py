@@ -27,7 +27,9 @@ class ProxyIntegration:
         self._policies = policies
         self._buffered = emulator.api._invoke_lambda_proxy_v1
         self._shape = emulator.api._lambda_proxy_response
+        self._event = emulator.api._build_lambda_event_v1
         emulator.api._invoke_lambda_proxy_v1 = self._invoke
+        emulator.api._build_lambda_event_v1 = self._build_event
         emulator.api._lambda_proxy_response = self._proxy_response
 
     async def _invoke(self, integration: Mapping[str, Any], *arguments: Any, **options: Any) -> Any:
@@ -55,12 +57,19 @@ class ProxyIntegration:
     ) -> Any:
         spec = FunctionSpec.from_record(function)
         passed = {name: options[name] for name in _EVENT_OPTIONS}
-        event = self._emulator.api._build_lambda_event_v1(*arguments, **passed)
-        event["requestContext"]["requestId"] = record.request_id
+        event = self._build_event(*arguments, **passed)
         seconds = min(spec.timeout_seconds, seconds)
         headers, body = arguments[6], arguments[7]
         request = streamed_request(event, headers, body, spec, seconds)
         return await self._streaming.answer(StreamedCall(function, spec, request, seconds), record)
+
+    def _build_event(self, *arguments: Any, **options: Any) -> dict[str, Any]:
+        """MiniStack's proxy event, with the request's one id."""
+        event: dict[str, Any] = self._event(*arguments, **options)
+        record = current.get()
+        if record is not None:
+            event["requestContext"].update(requestId=record.request_id, extendedRequestId=record.request_id)
+        return event
 
     def _function(self, integration: Mapping[str, Any], options: Mapping[str, Any]) -> Mapping[str, Any]:
         """The function that an integration names, also in a streaming URI, which MiniStack does not read."""
