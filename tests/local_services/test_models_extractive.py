@@ -84,6 +84,13 @@ def test_it_says_so_when_nothing_fits() -> None:
     assert content(request("?")) == NO_FIT
 
 
+def test_it_says_so_when_a_source_comes_only_near() -> None:
+    question = "Which of the many clever ways of hosting would let an endpoint cost us nothing overnight?"
+    assert content(request(question)) == (
+        f"{NOT_DIRECTLY} An endpoint scales to zero after fifteen idle minutes. [1]"
+    )
+
+
 def test_it_says_so_when_there_are_no_sources() -> None:
     assert content({"messages": [{"role": "user", "content": "hello"}]}) == NO_SOURCES
 

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 from twin.local.services.models.chat import ChatMessage
-from twin.local.services.models.sources import Source, best_quotes, parse_sources
+from twin.local.services.models.sources import Source, best_quotes, closest_quote, parse_sources
 from twin.local.services.models.tokens import TOKENS_PER_MESSAGE, count_tokens, split_tokens
 
 MODEL_NAME = "extractive-stand-in"
@@ -18,6 +18,7 @@ MODEL_NAME = "extractive-stand-in"
 NO_SOURCES = (
     "I am a stand-in without a language model: I can only quote sources, and this request came with none."
 )
+NOT_DIRECTLY = "No sentence of the sources answers this directly; the closest says:"
 NO_FIT = "None of the sources I was given answers this question."
 
 
@@ -30,7 +31,8 @@ def compose_answer(messages: Sequence[ChatMessage]) -> str:
         return NO_SOURCES
     quotes = best_quotes(question, sources)
     if not quotes:
-        return NO_FIT
+        closest = closest_quote(question, sources)
+        return f"{NOT_DIRECTLY} {closest.sentence} [{closest.source_id}]" if closest else NO_FIT
     return "The sources say: " + " ".join(f"{quote.sentence} [{quote.source_id}]" for quote in quotes)
 
 

@@ -29,6 +29,7 @@ _MIN_WORDS = 4
 _MAX_SENTENCES = 3
 _MIN_COVERAGE = 0.34
 _TITLE_WEIGHT = 0.2
+_RANK_WEIGHT = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """A sentence, the source it comes from, and how much of the question it covers (0 to 1)."""
+    """A sentence, the source it comes from, and how well it fits the question (higher is better)."""
 
     sentence: str
     source_id: str
@@ -90,24 +91,44 @@ def best_quotes(question: str, sources: Sequence[Source]) -> list[Quote]:
     """At most three sentences that cover the question best, each saying something the others do not.
 
     Coverage is the share of the question's terms found in the sentence, each term weighted by how rare
-    it is among the sources' sentences; a sentence whose source's title matches gains a little.
+    it is among the sources' sentences; a sentence whose source's title matches, or whose source stands
+    near the top of the list, gains a little.
     """
+    ranked = _ranked(question, sources)
+    return _distinct((each.quote, each.found) for each in ranked if each.coverage >= _MIN_COVERAGE)
+
+
+def closest_quote(question: str, sources: Sequence[Source]) -> Quote | None:
+    """The sentence that comes nearest to the question, though it may cover little of it."""
+    ranked = _ranked(question, sources)
+    return next((each.quote for each in ranked if each.coverage > 0), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    quote: Quote
+    found: frozenset[str]
+    coverage: float
+
+
+def _ranked(question: str, sources: Sequence[Source]) -> list[_Candidate]:
     wanted = terms(question)
-    candidates = [
-        (source, sentence, terms(sentence)) for source in sources for sentence in split_sentences(source.text)
+    sentences = [
+        (rank, source, sentence, terms(sentence))
+        for rank, source in enumerate(sources)
+        for sentence in split_sentences(source.text)
     ]
-    weights = _weights(wanted, (found for _, _, found in candidates))
+    weights = _weights(wanted, (found for *_, found in sentences))
     total = sum(weights.values())
     if not total:
         return []
-    quotes: list[tuple[Quote, frozenset[str]]] = []
-    for source, sentence, found in candidates:
+    candidates = []
+    for rank, source, sentence, found in sentences:
         coverage = sum(weights[term] for term in wanted & found) / total
-        if coverage >= _MIN_COVERAGE:
-            bonus = _TITLE_WEIGHT * sum(weights[term] for term in wanted & terms(source.title)) / total
-            quotes.append((Quote(sentence, source.id, coverage + bonus), found))
-    quotes.sort(key=lambda pair: -pair[0].score)
-    return _distinct(quotes)
+        title = sum(weights[term] for term in wanted & terms(source.title)) / total
+        score = coverage + _TITLE_WEIGHT * title + _RANK_WEIGHT / (rank + 1)
+        candidates.append(_Candidate(Quote(sentence, source.id, score), found, coverage))
+    return sorted(candidates, key=lambda each: -each.quote.score)
 
 
 def _weights(wanted: Iterable[str], sentences: Iterable[frozenset[str]]) -> dict[str, float]:
