@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from twin.local.services.models import Container, ModelOptions, ModelReply, create_backend
 from twin.local.services.models.chat import StopFilter
-from twin.local.services.models.extractive import MODEL_NAME, NO_FIT, NO_SOURCES
+from twin.local.services.models.extractive import MODEL_NAME, NO_FIT, NO_SOURCES, NOT_DIRECTLY
 from twin.local.services.models.sources import best_quotes, parse_sources, split_sentences
 from twin.local.services.models.tokens import count_tokens, split_tokens
 
