@@ -35,8 +35,8 @@ _REQUEST = "invalid_request_error"
 _SERVER = "server_error"
 _KEY_MESSAGE = "Incorrect API key provided. Send a valid key as 'Authorization: Bearer <key>'."
 _GATEWAY_MESSAGE = "$context.error.messageString"
-_DAY_OVER = {"x-should-retry": "false"}
-"""The OpenAI SDKs retry every 429 unless this header tells them not to."""
+_ONCE = {"x-should-retry": "false"}
+"""The OpenAI SDKs repeat every 429 and 5xx unless this header tells them not to."""
 
 _TYPES = apigateway.ResponseType
 
@@ -51,11 +51,13 @@ RESPONSES = (
         _TYPES.MISSING_AUTHENTICATION_TOKEN,
         404,
         _REQUEST,
-        "not_found",
+        "unknown_url",
         "Unknown request URL. This API has POST /v1/chat/completions, GET /v1/models and GET /health.",
     ),
-    ErrorResponse(_TYPES.RESOURCE_NOT_FOUND, 404, _REQUEST, "not_found", "Unknown request URL."),
-    ErrorResponse(_TYPES.BAD_REQUEST_BODY, 400, _REQUEST, "invalid_body", "The body must be a JSON object."),
+    ErrorResponse(_TYPES.RESOURCE_NOT_FOUND, 404, _REQUEST, "unknown_url", "Unknown request URL."),
+    ErrorResponse(
+        _TYPES.BAD_REQUEST_BODY, 400, _REQUEST, "invalid_json", "The request's body must be a JSON object."
+    ),
     ErrorResponse(_TYPES.BAD_REQUEST_PARAMETERS, 400, _REQUEST, "invalid_parameters", _GATEWAY_MESSAGE),
     ErrorResponse(
         _TYPES.UNSUPPORTED_MEDIA_TYPE,
@@ -85,7 +87,7 @@ RESPONSES = (
         "insufficient_quota",
         "insufficient_quota",
         "This key has used its quota for today.",
-        {"Retry-After": "3600", **_DAY_OVER},
+        {"Retry-After": "3600", **_ONCE},
     ),
     ErrorResponse(
         _TYPES.WAF_FILTERED, 403, _REQUEST, "request_blocked", "The request was blocked by the firewall."
@@ -107,16 +109,22 @@ RESPONSES = (
     ErrorResponse(
         _TYPES.API_CONFIGURATION_ERROR, 500, _SERVER, "internal_error", "The API is misconfigured."
     ),
+    # The function may have begun to generate: a repeated request would pay for a second answer.
     ErrorResponse(
         _TYPES.INTEGRATION_FAILURE,
         502,
         _SERVER,
         "upstream_error",
         "The service failed before it could answer. Retry later.",
+        _ONCE,
     ),
-    ErrorResponse(_TYPES.INTEGRATION_TIMEOUT, 504, _SERVER, "timeout", "The service did not answer in time."),
+    ErrorResponse(
+        _TYPES.INTEGRATION_TIMEOUT, 504, _SERVER, "timeout", "The service did not answer in time.", _ONCE
+    ),
     ErrorResponse(_TYPES.DEFAULT_4_XX, None, _REQUEST, None, _GATEWAY_MESSAGE),
-    ErrorResponse(_TYPES.DEFAULT_5_XX, None, _SERVER, "internal_error", "The service failed. Retry later."),
+    ErrorResponse(
+        _TYPES.DEFAULT_5_XX, None, _SERVER, "internal_error", "The service failed. Retry later.", _ONCE
+    ),
 )
 
 

@@ -159,7 +159,7 @@ def test_every_gateway_error_has_openais_shape(api: Template) -> None:
         ("UNAUTHORIZED", "401", "invalid_api_key"),
         ("INVALID_API_KEY", "401", "invalid_api_key"),
         ("ACCESS_DENIED", "403", "permission_denied"),
-        ("MISSING_AUTHENTICATION_TOKEN", "404", "not_found"),
+        ("MISSING_AUTHENTICATION_TOKEN", "404", "unknown_url"),
         ("REQUEST_TOO_LARGE", "413", "request_too_large"),
         ("THROTTLED", "429", "rate_limit_exceeded"),
         ("QUOTA_EXCEEDED", "429", "insufficient_quota"),
@@ -185,6 +185,12 @@ def test_clients_over_quota_are_told_not_to_retry_by_themselves(api: Template) -
     parameters = gateway_response(api, "QUOTA_EXCEEDED")["ResponseParameters"]
     assert parameters["gatewayresponse.header.x-should-retry"] == "'false'"
     assert parameters["gatewayresponse.header.Retry-After"] == "'3600'"
+
+
+@pytest.mark.parametrize("kind", ["INTEGRATION_FAILURE", "INTEGRATION_TIMEOUT", "DEFAULT_5XX"])
+def test_a_generation_that_may_have_begun_is_not_sent_twice(api: Template, kind: str) -> None:
+    parameters = gateway_response(api, kind)["ResponseParameters"]
+    assert parameters == {"gatewayresponse.header.x-should-retry": "'false'"}
 
 
 @pytest.mark.parametrize("kind", ["DEFAULT_4XX", "DEFAULT_5XX"])
