@@ -1,0 +1,69 @@
+"""Sidecars, and what a file's hash covers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from twin.corpus import CorpusError
+from twin.corpus.files import LocalFile, read_sidecar, scan
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("titel: A", "a.pdf.meta.yaml: unknown key 'titel'; accepted are title, url, author, kind, language"),
+        ("title: [A, B]", "a.pdf.meta.yaml: title must be a single value"),
+        ("just words", "a.pdf.meta.yaml: expected lines like `title: …`"),
+        ("", "a.pdf.meta.yaml: expected lines like `title: …`"),
+        (f"title: {'ö' * 400}", "a.pdf.meta.yaml: takes 2405 bytes, the limit is 1900"),
+    ],
+)
+def test_a_wrong_sidecar_is_refused(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "a.pdf.meta.yaml"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(CorpusError) as caught:
+        read_sidecar(path)
+    assert str(caught.value) == message
+
+
+def test_a_sidecar_that_is_not_yaml_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.pdf.meta.yaml"
+    path.write_text("title: [A", encoding="utf-8")
+    with pytest.raises(CorpusError, match=r"^a\.pdf\.meta\.yaml: not YAML: "):
+        read_sidecar(path)
+
+
+def test_a_sidecar_alone_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.docx").write_text("x")
+    (tmp_path / "a.docx.meta.yaml").write_text("title: A")
+    with pytest.raises(CorpusError) as caught:
+        scan(tmp_path)
+    assert str(caught.value) == "a.docx.meta.yaml: there is no a.docx that can be indexed"
+
+
+def test_empty_values_state_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "a.md.meta.yaml"
+    path.write_text("title:\nauthor: ' Ada  Lovelace '\n")
+    assert read_sidecar(path) == {"author": "Ada Lovelace"}
+
+
+@given(st.text(min_size=1, max_size=50))
+def test_metadata_is_ascii_that_decodes_to_the_value(value: str) -> None:
+    encoded = LocalFile("a.md", Path("a.md"), {"title": value}).metadata("0")["title"]
+    assert encoded.isascii()
+    assert encoded.isprintable()
+    assert unquote(encoded) == value
+
+
+def test_the_hash_covers_content_and_attributes(tmp_path: Path) -> None:
+    path = tmp_path / "a.md"
+    path.write_text("Words.")
+    plain, titled, other = (
+        LocalFile("a.md", path, attributes).read()[1] for attributes in ({}, {"title": "A"}, {"author": "A"})
+    )
+    assert len({plain, titled, other}) == 3

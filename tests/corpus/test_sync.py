@@ -1,0 +1,184 @@
+"""Syncing a folder with the bucket, and waiting for the index."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ingestion.parse import EXTENSIONS as PARSED_EXTENSIONS
+
+from tests.corpus.conftest import Bench
+from twin.corpus import EXTENSIONS, CorpusError, DocumentError, Progress, StalledError, sync
+
+
+def test_what_is_new_is_uploaded_with_its_hash_and_type(bench: Bench) -> None:
+    bench.write("articles/scaling.md", "# Scaling\n\nWords.")
+    bench.write("notes.TXT", "Words.")
+    report = bench.sync()
+    assert (report.uploaded, report.removed, report.unchanged) == (2, 0, 0)
+    assert (report.documents, report.errors) == (None, ())
+    assert bench.keys() == ["articles/scaling.md", "notes.TXT"]
+    head = bench.s3.head_object(Bucket="corpus", Key="articles/scaling.md")
+    assert head["ContentType"] == "text/markdown; charset=utf-8"
+    assert len(head["Metadata"]["sha256"]) == 64
+
+
+def test_a_second_sync_changes_nothing(bench: Bench) -> None:
+    bench.write("a.md", "Words.")
+    bench.sync()
+    before = bench.s3.head_object(Bucket="corpus", Key="a.md")["LastModified"]
+    report = bench.sync()
+    assert (report.uploaded, report.removed, report.unchanged) == (0, 0, 1)
+    assert bench.s3.head_object(Bucket="corpus", Key="a.md")["LastModified"] == before
+
+
+def test_only_what_changed_is_uploaded(bench: Bench) -> None:
+    bench.write("a.md", "Words.")
+    bench.write("b.md", "Words.")
+    bench.sync()
+    bench.write("a.md", "Other!")
+    report = bench.sync()
+    assert (report.uploaded, report.unchanged) == (1, 1)
+    assert bench.s3.get_object(Bucket="corpus", Key="a.md")["Body"].read() == b"Other!"
+
+
+def test_an_object_that_something_else_uploaded_is_replaced(bench: Bench) -> None:
+    bench.s3.put_object(Bucket="corpus", Key="a.md", Body=b"Words.")
+    bench.write("a.md", "Words.")
+    assert bench.sync().uploaded == 1
+
+
+def test_what_is_gone_is_removed_after_asking(bench: Bench) -> None:
+    for name in ("a.md", "b.md", "c.md"):
+        bench.write(name, "Words.")
+    bench.sync()
+    assert bench.asked == []
+    (bench.folder / "a.md").unlink()
+    (bench.folder / "c.md").unlink()
+    report = bench.sync()
+    assert bench.asked == [["a.md", "c.md"]]
+    assert (report.removed, report.kept) == (2, ())
+    assert bench.keys() == ["b.md"]
+
+
+def test_what_is_gone_is_kept_when_the_answer_is_no(bench: Bench) -> None:
+    bench.write("a.md", "Words.")
+    bench.sync()
+    (bench.folder / "a.md").unlink()
+    report = bench.sync(agree=False)
+    assert (report.removed, report.kept) == (0, ("a.md",))
+    assert bench.keys() == ["a.md"]
+
+
+def test_other_formats_are_named_and_hidden_files_are_not(bench: Bench) -> None:
+    for name in ("a.md", "slides.pptx", "images/b.png", "README", ".DS_Store", ".git/config.md"):
+        bench.write(name, "Words.")
+    assert bench.sync().skipped == ("README", "images/b.png", "slides.pptx")
+    assert bench.keys() == ["a.md"]
+
+
+def test_the_formats_are_those_that_the_function_parses() -> None:
+    assert EXTENSIONS == PARSED_EXTENSIONS
+
+
+def test_more_than_a_listing_has_is_synced(bench: Bench) -> None:
+    for number in range(1_001):
+        bench.s3.put_object(Bucket="corpus", Key=f"{number:04}.md", Body=b"x")
+    report = bench.sync()
+    assert report.removed == 1_001
+    assert bench.keys() == []
+
+
+def test_a_folder_that_is_none_is_refused(bench: Bench, tmp_path: Path) -> None:
+    missing = tmp_path / "missing"
+    with pytest.raises(CorpusError) as caught:
+        sync(missing, bench.buckets, bench.s3, confirm=lambda keys: True)
+    assert str(caught.value) == f"{missing} is not a folder"
+
+
+def test_waiting_ends_when_everything_is_searchable(bench: Bench) -> None:
+    bench.write("a.md", "Words of a.")
+    bench.write("b.jsonl", '{"id": "1", "text": "One."}\n{"id": "2", "text": "Two."}\n')
+    report = bench.sync(wait=True)
+    assert (report.documents, report.errors) == (3, ())
+    assert sorted(bench.vectors.texts()) == ["One.", "Two.", "Words of a."]
+    assert bench.progress[-1] == Progress("index", 2, 2, documents=3)
+
+
+def test_waiting_reports_the_documents_in_error(bench: Bench) -> None:
+    bench.write("good.md", "Words.")
+    bench.write("bad.md", b"\xff")
+    bench.write("lines.jsonl", '{"id": "1", "text": "One."}\n{"id": "2"}\nnonsense\n')
+    report = bench.sync(wait=True)
+    assert report.documents == 2
+    assert report.errors == (
+        DocumentError("bad.md", "not UTF-8: byte 0 is 0xff", "bad.md"),
+        DocumentError("lines.jsonl", "'text' is missing", "2", 2),
+        DocumentError("lines.jsonl", "not JSON: Expecting value at column 1", None, 3),
+    )
+    assert [str(error) for error in report.errors] == [
+        "bad.md: not UTF-8: byte 0 is 0xff",
+        "lines.jsonl, line 2 (2): 'text' is missing",
+        "lines.jsonl, line 3: not JSON: Expecting value at column 1",
+    ]
+
+
+def test_waiting_covers_what_an_earlier_sync_uploaded(bench: Bench) -> None:
+    bench.write("a.md", "Words.")
+    bench.sync()
+    assert bench.vectors.texts() == []
+    report = bench.sync(wait=True)
+    assert (report.uploaded, report.documents) == (0, 1)
+    assert bench.vectors.texts() == ["Words."]
+
+
+def test_waiting_covers_replaced_and_removed_documents(bench: Bench) -> None:
+    bench.write("a.md", "Old.")
+    bench.write("b.md", "Gone.")
+    bench.sync(wait=True)
+    bench.write("a.md", "New.")
+    (bench.folder / "b.md").unlink()
+    report = bench.sync(wait=True)
+    assert report.documents == 1
+    assert bench.vectors.texts() == ["New."]
+
+
+def test_a_sidecar_gives_attributes_and_its_change_is_a_change(bench: Bench) -> None:
+    bench.write("a.txt", "Words.")
+    bench.write("a.txt.meta.yaml", "title: Größe\nauthor: Ada\n")
+    bench.sync(wait=True)
+    ((_, record),) = bench.vectors.records.items()
+    assert (record.metadata["title"], record.metadata["author"]) == ("Größe", "Ada")
+
+    bench.write("a.txt.meta.yaml", "title: 50 % off\n")
+    report = bench.sync(wait=True)
+    assert (report.uploaded, report.skipped) == (1, ())
+    ((_, record),) = bench.vectors.records.items()
+    assert record.metadata["title"] == "50 % off"
+    assert "author" not in record.metadata
+    assert bench.keys() == ["a.txt"]
+
+
+def test_when_nothing_is_indexed_the_wait_ends_with_names(bench: Bench) -> None:
+    bench.ingest = False
+    for number in range(7):
+        bench.write(f"{number}.md", "Words.")
+    with pytest.raises(StalledError) as caught:
+        bench.sync(wait=True, stall_seconds=10)
+    assert str(caught.value) == (
+        "nothing was indexed for 10 s, and 7 of 7 files are not searchable: "
+        "0.md, 1.md, 2.md, 3.md, 4.md, …. "
+        "The ingestion function's log and its dead-letter queue say why."
+    )
+    assert bench.now == pytest.approx(10, abs=1)
+
+
+def test_progress_is_told_in_every_stage(bench: Bench) -> None:
+    bench.s3.put_object(Bucket="corpus", Key="old.md", Body=b"x")
+    bench.write("a.md", "A.")
+    bench.write("b.md", "B.")
+    bench.sync(wait=True)
+    stages = list(dict.fromkeys(each.stage for each in bench.progress))
+    assert stages == ["compare", "upload", "remove", "index"]
+    uploads = [each for each in bench.progress if each.stage == "upload"]
+    assert uploads == [Progress("upload", 1, 2), Progress("upload", 2, 2)]
