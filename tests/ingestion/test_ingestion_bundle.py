@@ -18,7 +18,8 @@ from ingestion.parse import parse
 from ingestion.documents import Attributes
 module.stores()
 module.encoder().encode(["words"])
-items = [item for key, body in json.loads(sys.argv[1]).items() for item in parse(key, body.encode(), Attributes())]
+files = json.loads(sys.argv[1]).items()
+items = [item for key, body in files for item in parse(key, body.encode(), Attributes())]
 print(json.dumps([getattr(item, "text", None) or item.reason for item in items]))
 """
 
