@@ -20,9 +20,7 @@ SECTIONS = {"orchestrator": orchestrator.measure, "synthesis": synthesis.measure
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument(
-        "sections", nargs="*", help=f"any of {', '.join(SECTIONS)}; all without a name"
-    )
+    parser.add_argument("sections", nargs="*", help=f"any of {', '.join(SECTIONS)}; all without a name")
     chosen = parser.parse_args().sections or list(SECTIONS)
     if unknown := set(chosen) - SECTIONS.keys():
         parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")

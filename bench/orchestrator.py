@@ -14,20 +14,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import urllib3
 
+from bench import litellm
 from bench.clone import free_port
 from bench.report import Row
+from bench.serving import QUESTION, ROUNDS, process, time_to_first_byte
 from twin.bundling import Target, ensure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).resolve().parents[1]
-QUESTION = "What does scaling to zero cost the first caller of the day?"
-ROUNDS = 100
 STARTS = 5
 REQUESTS_PER_CLIENT = 5
 CLIENTS = 8
@@ -93,30 +93,6 @@ def _function() -> Iterator[Function]:
 
 
 @contextmanager
-def _process(command: list[str], variables: dict[str, str], url: str) -> Iterator[float]:
-    """Run a server; yield the seconds from its start until `url` answered 200."""
-    pool = urllib3.PoolManager(retries=False)
-    started = time.perf_counter()
-    process = subprocess.Popen(command, env=variables, cwd=ROOT, stdout=subprocess.DEVNULL)
-    try:
-        while not _answers(pool, url):
-            if process.poll() is not None:
-                raise RuntimeError(f"{command[0]} exited with status {process.returncode}")
-            time.sleep(0.005)
-        yield time.perf_counter() - started
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _answers(pool: urllib3.PoolManager, url: str) -> bool:
-    try:
-        return pool.request("GET", url).status == 200
-    except urllib3.exceptions.HTTPError:
-        return False
-
-
-@contextmanager
 def _served(function: Function, model_seconds: float) -> Iterator[tuple[Clients, float]]:
     """The orchestrator and its upstream; the seconds are those of the orchestrator's start."""
     upstream, port = free_port(), free_port()
@@ -124,9 +100,9 @@ def _served(function: Function, model_seconds: float) -> Iterator[tuple[Clients,
     url = f"http://127.0.0.1:{upstream}"
     variables = function.variables(AWS_ENDPOINT_URL=url, AWS_LWA_PORT=str(port))
     with ExitStack() as stack:
-        stack.enter_context(_process(upstream_command, dict(os.environ), url))
+        stack.enter_context(process(upstream_command, dict(os.environ), url))
         seconds = stack.enter_context(
-            _process([str(function.code / "run.sh")], variables, f"http://127.0.0.1:{port}/health")
+            process([str(function.code / "run.sh")], variables, f"http://127.0.0.1:{port}/health")
         )
         yield Clients(f"http://127.0.0.1:{port}/v1/chat/completions", url), seconds
 
@@ -140,24 +116,11 @@ class Clients:
 
     def ours(self, pool: urllib3.PoolManager, *, stream: bool = False) -> float:
         messages = [{"role": "user", "content": QUESTION}]
-        return _time(pool, self.chat, {"model": "bench", "messages": messages, "stream": stream})
+        return time_to_first_byte(pool, self.chat, {"model": "bench", "messages": messages, "stream": stream})
 
     def bare(self, pool: urllib3.PoolManager, *, stream: bool = False) -> float:
         route = "invocations-response-stream" if stream else "invocations"
-        return _time(pool, f"{self.upstream}/endpoints/bench/{route}", {"messages": []})
-
-
-def _time(pool: urllib3.PoolManager, url: str, body: dict[str, Any]) -> float:
-    """Milliseconds from sending until the first byte of the answer's body."""
-    started = time.perf_counter()
-    response = pool.request("POST", url, body=json.dumps(body), preload_content=False)
-    first = response.read(1)
-    elapsed = (time.perf_counter() - started) * 1000
-    rest = response.read()
-    response.release_conn()
-    if response.status != 200:
-        raise RuntimeError(f"{url} answered {response.status}: {(first + rest)[:500]!r}")
-    return elapsed
+        return time_to_first_byte(pool, f"{self.upstream}/endpoints/bench/{route}", {"messages": []})
 
 
 def measure_import() -> dict[str, float]:
@@ -230,6 +193,7 @@ def measure_bundle() -> dict[str, float]:
 
 
 def measure() -> list[Row]:
+    rival = litellm.measure()
     figures = {
         **measure_import(),
         **measure_start(),
@@ -253,8 +217,8 @@ def measure() -> list[Row]:
             figures["overhead_p50_ms"],
             "ms",
             limit=30,
-            beside=1200,
-            rival="reference",
+            beside=rival["overhead_p50_ms"],
+            rival=f"LiteLLM {litellm.VERSION} without retrieval, same run",
         ),
         Row("added time to first token, p50, under uvicorn", figures["added_ttft_p50_ms"], "ms", limit=35),
         Row(

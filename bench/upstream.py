@@ -60,7 +60,8 @@ def application(model_seconds: float) -> Callable[..., Any]:
         if scope["path"] != "/QueryVectors":
             await asyncio.sleep(model_seconds)
             body = STREAM if scope["path"].endswith("response-stream") else json.dumps(COMPLETION).encode()
-        headers = [(b"content-length", str(len(body)).encode())]
+        kind = b"application/vnd.amazon.eventstream" if body is STREAM else b"application/json"
+        headers = [(b"content-length", str(len(body)).encode()), (b"content-type", kind)]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
