@@ -63,7 +63,7 @@ test: setup  ## Run every check and every test
 	  [ "$$tests" = 0 ] && [ "$$(cat build/lint.exit)" = 0 ] || { echo "make test: failed (tests exited $$tests, lint exited $$(cat build/lint.exit))"; exit 1; }
 
 pytest: setup  ## Run the tests alone: make pytest [ARGS="tests/stacks -k prod"]
-	@$(PYTEST) $(ARGS)
+	@$(PYTEST) -n 2 --dist loadgroup $(ARGS)
 
 lint: setup  ## ruff, import-linter, mypy --strict, generated documents
 	@$(BIN)/ruff check .
