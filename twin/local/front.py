@@ -85,7 +85,7 @@ def _credential(authorization: str, scope: Scope) -> str:
         return rest.partition(",")[0].strip()
     query = bytes(scope.get("query_string", b""))
     if b"X-Amz-Credential=" in query:
-        return parse_qs(query.decode("latin-1"))["X-Amz-Credential"][0]
+        return parse_qs(query.decode("latin-1")).get("X-Amz-Credential", [""])[0]
     return ""
 
 

@@ -17,7 +17,7 @@ from twin.local import DEFAULT_PORT, HOST
 from twin.local.front import HEALTH_PATH
 from twin.local.layout import StateLayout
 from twin.local.options import CloudOptions
-from twin.local.ports import describe_listener, is_free
+from twin.local.ports import becomes_free, describe_listener
 from twin.local.processes import ProcessIdentity, ProcessRegister
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _START_SECONDS = 60.0
 _STOP_SECONDS = 15.0
 _ANSWER_SECONDS = 5.0
+_PORT_SECONDS = 1.0
 _LOG_LINES = 12
 
 
@@ -61,11 +62,11 @@ def start(options: CloudOptions) -> Cloud:
     """Start the cloud and wait until it answers; one that runs with the same options is used as it is."""
     layout = options.layout
     record = _running(layout)
-    if record is not None:
-        if record["options"] == describe(options):
-            return _answering(layout, record)
+    if record is not None and record["options"] != describe(options):
         stop(options.state_dir)
-    if not is_free(options.port):
+    elif record is not None and (running := _answering(layout, record)):
+        return running
+    if not becomes_free(options.port, _PORT_SECONDS):
         message = (
             f"port {options.port} on {HOST} is in use by {describe_listener(options.port)}. "
             f"Stop that process, or choose another port"
@@ -145,13 +146,16 @@ def _identity(record: dict[str, Any]) -> ProcessIdentity:
     return ProcessIdentity(record["pid"], record["started"], "twin.local")
 
 
-def _answering(layout: StateLayout, record: dict[str, Any]) -> Cloud:
+def _answering(layout: StateLayout, record: dict[str, Any]) -> Cloud | None:
+    """The cloud once it answers; None when its process ends first; raises LifecycleError for a silent one."""
     pid, port = record["pid"], record["options"]["port"]
     deadline = time.monotonic() + _ANSWER_SECONDS
     while time.monotonic() < deadline:
         health = _health(port)
         if health is not None and health.get("pid") == pid:
             return _cloud(layout, health)
+        if not _identity(record).alive:
+            return None
         time.sleep(0.1)
     message = (
         f"the local cloud (process {pid}) runs but does not answer on port {port}. "

@@ -30,6 +30,7 @@ def register(
     for direction in ("Ingress", "Egress"):
         table[f"AWS::EC2::SecurityGroup{direction}"] = security_group_rule(emulator.provisioners, direction)
     table["AWS::WAFv2::WebACLAssociation"] = web_acl_association(emulator.provisioners._waf)
+    table["AWS::S3::Bucket"] = _encrypted_bucket(table["AWS::S3::Bucket"], emulator)
     table["AWS::ApiGateway::RestApi"] = _keyed_api(table["AWS::ApiGateway::RestApi"], emulator)
     table["AWS::ApiGateway::Method"] = _streamed_method(table["AWS::ApiGateway::Method"], emulator)
     table["AWS::ApiGateway::Stage"] = _logged_stage(table["AWS::ApiGateway::Stage"], emulator)
@@ -113,21 +114,40 @@ def web_acl_association(waf: Any) -> Handler:
     return {"create": create, "update": update, "delete": delete}
 
 
+def _encrypted_bucket(handler: Handler, emulator: Emulator) -> Handler:
+    """AWS::S3::Bucket with `BucketEncryption`."""
+
+    def set_encryption(name: str, properties: Properties) -> None:
+        rules = (properties.get("BucketEncryption") or {}).get("ServerSideEncryptionConfiguration") or []
+        if not rules:
+            emulator.objects._bucket_encryption.pop(name, None)
+            return
+        default = rules[0]["ServerSideEncryptionByDefault"]
+        key = default.get("KMSMasterKeyID")
+        emulator.objects._bucket_encryption[name] = (
+            '<ServerSideEncryptionConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Rule>'
+            f"<ApplyServerSideEncryptionByDefault><SSEAlgorithm>{default['SSEAlgorithm']}</SSEAlgorithm>"
+            f"{f'<KMSMasterKeyID>{key}</KMSMasterKeyID>' if key else ''}</ApplyServerSideEncryptionByDefault>"
+            f"<BucketKeyEnabled>{str(rules[0].get('BucketKeyEnabled', False)).lower()}</BucketKeyEnabled>"
+            "</Rule></ServerSideEncryptionConfiguration>"
+        )
+
+    return _then(handler, set_encryption)
+
+
 def _keyed_api(handler: Handler, emulator: Emulator) -> Handler:
     """AWS::ApiGateway::RestApi with `ApiKeySourceType`, which MiniStack reads on updates only."""
 
-    def create(logical_id: str, properties: Properties, stack: str) -> Any:
-        api_id, attributes = handler["create"](logical_id, properties, stack)
+    def set_source(api_id: str, properties: Properties) -> None:
         emulator.api._rest_apis[api_id]["apiKeySource"] = properties.get("ApiKeySourceType", "HEADER")
-        return api_id, attributes
 
-    return {**handler, "create": create}
+    return _then(handler, set_source)
 
 
 def _streamed_method(handler: Handler, emulator: Emulator) -> Handler:
     """AWS::ApiGateway::Method with `Integration.ResponseTransferMode`."""
 
-    def set_mode(properties: Properties) -> None:
+    def set_mode(_physical_id: str, properties: Properties) -> None:
         resource = (emulator.api._resources.get(properties["RestApiId"]) or {}).get(properties["ResourceId"])
         integration = (resource or {}).get("resourceMethods", {}).get(properties["HttpMethod"], {})
         if "methodIntegration" in integration:
@@ -140,7 +160,7 @@ def _streamed_method(handler: Handler, emulator: Emulator) -> Handler:
 def _logged_stage(handler: Handler, emulator: Emulator) -> Handler:
     """AWS::ApiGateway::Stage with `AccessLogSetting`."""
 
-    def set_access_log(properties: Properties) -> None:
+    def set_access_log(_physical_id: str, properties: Properties) -> None:
         stage = (emulator.api._stages_v1.get(properties["RestApiId"]) or {}).get(properties["StageName"])
         if stage is not None:
             setting = properties.get("AccessLogSetting") or {}
@@ -186,17 +206,17 @@ def _permitted_mapping(handler: Handler, emulator: Emulator, policies: Policies)
     return {**handler, "create": create}
 
 
-def _then(handler: Handler, after: Callable[[Properties], None]) -> Handler:
-    """A handler whose create and update are followed by `after`, called with the new properties."""
+def _then(handler: Handler, after: Callable[[str, Properties], None]) -> Handler:
+    """A handler whose create and update are followed by `after`, with the physical id and new properties."""
 
     def create(logical_id: str, properties: Properties, stack: str) -> Any:
         made = handler["create"](logical_id, properties, stack)
-        after(properties)
+        after(made[0], properties)
         return made
 
     def update(physical_id: str, old: Properties, new: Properties, *rest: Any) -> Any:
         made = handler["update"](physical_id, old, new, *rest)
-        after(new)
+        after(made[0], new)
         return made
 
     return {**handler, "create": create, "update": update}

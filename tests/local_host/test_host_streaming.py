@@ -1,0 +1,144 @@
+"""Response streaming through the API."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+import statistics
+import time
+from itertools import pairwise
+from typing import Any
+
+import httpx
+import pytest
+
+
+def test_chunks_arrive_as_they_are_produced(cloud: Any) -> None:
+    """Five events 100 ms apart arrive 100 ms apart, not together at the end."""
+    httpx.get(f"{cloud.api}/health")
+    with httpx.stream("GET", f"{cloud.api}/stream") as response:
+        arrivals = [(time.monotonic(), chunk) for chunk in response.iter_raw()]
+    assert [chunk for _, chunk in arrivals] == [b"data: %d\n\n" % number for number in range(5)]
+    gaps = [later - earlier for (earlier, _), (later, _) in pairwise(arrivals)]
+    assert 0.05 < statistics.median(gaps) < 0.2
+
+
+def test_bytes_pass_unchanged_when_chunks_split_characters(cloud: Any) -> None:
+    with httpx.stream("GET", f"{cloud.api}/utf8") as response:
+        pieces = list(response.iter_raw())
+    assert b"".join(pieces).decode() == "größe €"
+    assert len(pieces) > 3
+
+
+def test_head_is_passed_on_as_api_gateway_does(cloud: Any) -> None:
+    response = httpx.get(f"{cloud.api}/stream")
+    assert response.headers["content-type"] == "text/event-stream"
+    assert response.headers["x-amzn-Remapped-Server"] == "test"
+    assert "server" not in response.headers
+    assert "content-length" not in httpx.get(f"{cloud.api}/seen").headers
+
+
+def test_the_server_sees_the_request_and_its_context(cloud: Any) -> None:
+    response = httpx.post(f"{cloud.api}/a/b?x=1&x=2", content=b'{"q": "\xc3\xa4"}', headers={"X-Own": "yes"})
+    seen = response.json()
+    assert (seen["method"], seen["path"], seen["body"]) == ("POST", "/a/b?x=1&x=2", '{"q": "ä"}')
+    assert seen["headers"]["x-own"] == "yes"
+    context = json.loads(seen["headers"]["x-amzn-request-context"])
+    assert context["requestId"] == response.headers["x-amzn-requestid"]
+    assert (context["stage"], context["resourcePath"]) == ("v", "/{proxy+}")
+    function = json.loads(seen["headers"]["x-amzn-lambda-context"])
+    assert function["env_config"]["function_name"] == cloud.outputs["Web"]
+    assert function["deadline"] > time.time() * 1000
+
+
+def test_a_client_that_leaves_ends_the_servers_work(cloud: Any) -> None:
+    log = cloud.options.layout.logs / f"{cloud.outputs['Web']}.log"
+    before = log.read_text(encoding="utf-8").count("connection ended")
+    with httpx.stream("GET", f"{cloud.api}/forever") as response:
+        next(response.iter_raw())
+    deadline = time.monotonic() + 5
+    while log.read_text(encoding="utf-8").count("connection ended") == before:
+        assert time.monotonic() < deadline, "the server still sends to a client that left"
+        time.sleep(0.05)
+
+
+def test_a_stream_cut_off_by_the_server_is_cut_off_for_the_client(cloud: Any) -> None:
+    with pytest.raises(httpx.RemoteProtocolError), httpx.stream("GET", f"{cloud.api}/cut") as response:
+        assert b"".join(response.iter_raw()) == b"data: 1\n\n"
+
+
+def test_a_server_that_dies_is_a_502_and_is_replaced(cloud: Any) -> None:
+    response = httpx.get(f"{cloud.api}/exit")
+    assert (response.status_code, response.json()) == (502, {"message": "Internal server error"})
+    assert httpx.get(f"{cloud.api}/health").json() == {"status": "ok"}
+
+
+def test_an_answer_that_takes_too_long_is_a_504(cloud: Any) -> None:
+    """The method's integration timeout is 500 ms."""
+    response = httpx.get(f"{cloud.api}/silent", timeout=10)
+    assert (response.status_code, response.json()) == (504, {"message": "Endpoint request timed out"})
+    assert 0.4 < response.elapsed.total_seconds() < 5
+
+
+def test_a_body_above_10_mib_is_refused(cloud: Any) -> None:
+    size = 10 * 1024 * 1024
+    response = httpx.post(f"{cloud.api}/seen", content=b"x" * (size + 1), timeout=30)
+    assert response.status_code == 413
+    assert response.json()["error"] == {"message": "Request Entity Too Large", "code": "request_too_large"}
+
+
+def test_one_server_answers_requests_at_once(cloud: Any) -> None:
+    """While one request streams, another is answered, by the same process."""
+    with httpx.stream("GET", f"{cloud.api}/forever") as response:
+        next(response.iter_raw())
+        started = time.monotonic()
+        assert httpx.get(f"{cloud.api}/health").json() == {"status": "ok"}
+        assert time.monotonic() - started < 1
+
+
+def test_added_latency_is_small(cloud: Any) -> None:
+    """A request through the API costs at most 15 ms more than one to the server itself, on any machine."""
+    pid = httpx.get(f"{cloud.api}/seen").json()["pid"]
+    port = _listening_port(pid)
+
+    def median_ms(host: str, path: str) -> float:
+        connection = http.client.HTTPConnection(host)
+        times = []
+        for _ in range(60):
+            started = time.perf_counter()
+            connection.request("GET", path)
+            connection.getresponse().read()
+            times.append((time.perf_counter() - started) * 1000)
+        connection.close()
+        return statistics.median(times)
+
+    address = cloud.options.url.removeprefix("http://")
+    through = median_ms(address, cloud.api.partition(address)[2] + "/health")
+    direct = median_ms(f"127.0.0.1:{port}", "/health")
+    assert through - direct < 15
+
+
+def _listening_port(pid: int) -> int:
+    inodes = set()
+    for descriptor in os.scandir(f"/proc/{pid}/fd"):
+        target = os.readlink(descriptor.path)  # noqa: PTH115
+        if target.startswith("socket:["):
+            inodes.add(target[8:-1])
+    with open("/proc/net/tcp", encoding="ascii") as table:  # noqa: PTH123
+        for line in table.readlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and fields[9] in inodes:
+                return int(fields[1].rpartition(":")[2], 16)
+    raise AssertionError(f"process {pid} listens nowhere")
+
+
+def test_a_request_without_a_body_or_end_is_no_error_for_others(cloud: Any) -> None:
+    """A client that opens a request and goes away leaves the cloud as it was."""
+    host, port = cloud.options.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as raw:
+        raw.sendall(
+            b"POST /restapis/x/v/_user_request_/y HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nabc"
+        )
+    assert httpx.get(f"{cloud.api}/health").status_code == 200
