@@ -49,6 +49,15 @@ def test_packages_keep_executable_bits_and_are_unpacked_once(tmp_path: Path) -> 
     assert [path.name for path in tmp_path.iterdir()] == [folder.name]
 
 
+def test_packages_that_nothing_uses_are_removed(tmp_path: Path) -> None:
+    store = PackageStore(tmp_path)
+    used, unused = store.unpack(archive(a="1")), store.unpack(archive(a="2"))
+    store.sweep({used.name})
+    assert used.exists()
+    assert not unused.exists()
+    assert (store.find(used.name), store.find(unused.name)) == (used, None)
+
+
 def test_packages_stay_in_their_folder(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"member '\.\./out' would be written outside its folder"):
         PackageStore(tmp_path / "store").unpack(archive(**{"../out": "text"}))

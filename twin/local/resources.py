@@ -115,15 +115,19 @@ def web_acl_association(waf: Any) -> Handler:
 
 
 def _encrypted_bucket(handler: Handler, emulator: Emulator) -> Handler:
-    """AWS::S3::Bucket with `BucketEncryption`."""
+    """AWS::S3::Bucket with `BucketEncryption`.
+
+    Encryption with the key that AWS manages is not recorded: MiniStack would refuse the uploads of
+    `cdk deploy`, which name no key then.
+    """
 
     def set_encryption(name: str, properties: Properties) -> None:
         rules = (properties.get("BucketEncryption") or {}).get("ServerSideEncryptionConfiguration") or []
-        if not rules:
+        default = rules[0]["ServerSideEncryptionByDefault"] if rules else {}
+        key = default.get("KMSMasterKeyID")
+        if not default or (default["SSEAlgorithm"] != "AES256" and key is None):
             emulator.objects._bucket_encryption.pop(name, None)
             return
-        default = rules[0]["ServerSideEncryptionByDefault"]
-        key = default.get("KMSMasterKeyID")
         emulator.objects._bucket_encryption[name] = (
             '<ServerSideEncryptionConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Rule>'
             f"<ApplyServerSideEncryptionByDefault><SSEAlgorithm>{default['SSEAlgorithm']}</SSEAlgorithm>"

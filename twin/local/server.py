@@ -17,7 +17,7 @@ from twin.local.checkpoint import Checkpointer
 from twin.local.emulator import load
 from twin.local.front import Front
 from twin.local.functions.host import FunctionHost
-from twin.local.functions.install import install, layer_digest
+from twin.local.functions.install import install, layer_digest, used_packages
 from twin.local.functions.process import Spawner
 from twin.local.functions.sandbox import SandboxFactory
 from twin.local.gateway.gateway import Gateway
@@ -58,6 +58,7 @@ class Cloud:
             credentials=sessions.credentials,
         )
         sandboxes.runtime.prepare()
+        self.packages = sandboxes.packages
         self.functions = FunctionHost(sandboxes, self.spawner)
         register(self.emulator, sandboxes.packages, policies, self.services.resource_handlers())
         install(self.emulator, self.functions, logs)
@@ -78,6 +79,7 @@ class Cloud:
     async def started(self) -> None:
         """MiniStack has restored its state."""
         self.checkpointer.restored()
+        self.packages.sweep(used_packages(self.emulator))
         await self.services.startup()
 
     async def stopping(self) -> None:

@@ -70,6 +70,17 @@ def fingerprints(emulator: Emulator) -> dict[str, str]:
     return found
 
 
+def used_packages(emulator: Emulator) -> set[str]:
+    """SHA-256 (hexadecimal) of every archive that a function, a published version or a layer consists of."""
+    used: set[str] = set()
+    for record in list(emulator.functions._functions._data.values()):
+        for version in (record, *record.get("versions", {}).values()):
+            used.add(digest_of((version.get("config") or {}).get("CodeSha256", "")))
+    for layer in list(emulator.functions._layers._data.values()):
+        used |= {digest_of(version["Content"]["CodeSha256"]) for version in layer["versions"]}
+    return used
+
+
 def layer_digest(emulator: Emulator, arn: str) -> str | None:
     """SHA-256 (hexadecimal) of a layer version's archive; None when there is no such version."""
     name, _, number = arn.partition(":layer:")[2].partition(":")
