@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from bench import clone, cranfield, latency, memory, orchestrator, synthesis
+from bench import clone, cranfield, encoder, latency, memory, orchestrator, synthesis
 from bench.report import Row, render
 
 
@@ -15,7 +15,12 @@ def _cloud() -> list[Row]:
         return [*up.rows(), *memory.measure(up), *latency.measure(up), *cranfield.measure(up)]
 
 
-SECTIONS = {"orchestrator": orchestrator.measure, "synthesis": synthesis.measure, "cloud": _cloud}
+SECTIONS = {
+    "encoder": encoder.measure,
+    "orchestrator": orchestrator.measure,
+    "synthesis": synthesis.measure,
+    "cloud": _cloud,
+}
 
 
 def main() -> None:

@@ -8,15 +8,12 @@ import sys
 from pathlib import Path
 
 LAMBDA_LIMIT_MIB = 220
-IMPORT_LIMIT_SECONDS = 0.5
 
 PROGRAM = """
-import json, sys, time
-started = time.perf_counter()
-import numpy, onnxruntime, retrieval, tokenizers
-imported = time.perf_counter() - started
+import json
+import retrieval
 vector = retrieval.Encoder.load().encode(["hello"])[0]
-print(json.dumps({"imported": imported, "length": float(vector @ vector), "from": retrieval.__file__}))
+print(json.dumps({"length": float(vector @ vector), "from": retrieval.__file__}))
 """
 
 
@@ -34,10 +31,6 @@ def test_the_layer_encodes_with_nothing_else_installed(layer: Path) -> None:
     result = _run(layer)
     assert str(result["from"]).startswith(str(layer))
     assert abs(float(str(result["length"])) - 1) < 1e-5
-
-
-def test_the_layer_is_imported_in_half_a_second(layer: Path) -> None:
-    assert min(float(str(_run(layer)["imported"])) for _ in range(5)) <= IMPORT_LIMIT_SECONDS
 
 
 def test_importing_the_package_loads_neither_numpy_nor_the_runtime(layer: Path) -> None:
