@@ -57,10 +57,10 @@ ask: setup  ## Ask the twin: make ask Q="…" [ENV=local]
 	@$(TWIN) ask --env $(ENV) --port $(PORT) -- "$$Q"
 
 test: setup  ## Run every check and every test
-	@mkdir -p build && ($(MAKE) --no-print-directory lint > build/lint.log 2>&1; echo $$? > build/lint.exit) & checks=$$!; \
+	@mkdir -p build; $(MAKE) --no-print-directory lint > build/lint.log 2>&1 & checks=$$!; \
 	  tests=0; $(MAKE) --no-print-directory pytest || tests=$$?; \
-	  wait $$checks; cat build/lint.log; \
-	  [ "$$tests" = 0 ] && [ "$$(cat build/lint.exit)" = 0 ] || { echo "make test: failed (tests exited $$tests, lint exited $$(cat build/lint.exit))"; exit 1; }
+	  lint=0; wait $$checks || lint=$$?; cat build/lint.log; \
+	  [ "$$tests$$lint" = 00 ] || { echo "make test: failed (tests exited $$tests, lint exited $$lint)"; exit 1; }
 
 pytest: setup  ## Run the tests alone: make pytest [ARGS="tests/stacks -k prod"]
 	@$(PYTEST) -n 2 --dist loadgroup $(ARGS)

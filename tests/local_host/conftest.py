@@ -49,7 +49,7 @@ class LocalCloud:
     def invoke(self, function: str, event: dict[str, Any]) -> dict[str, Any]:
         """The payload of an invocation, with `FunctionError` when there was one."""
         response = self.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event))
-        payload = json.loads(response["Payload"].read())
+        payload: dict[str, Any] = json.loads(response["Payload"].read())
         return payload | {key: response[key] for key in ("FunctionError",) if key in response}
 
     @property

@@ -172,5 +172,5 @@ def test_a_process_that_ignores_the_request_to_stop_is_killed() -> None:
         assert identity is not None
         started = time.monotonic()
         identity.end(0.2)
-        assert 0.2 <= time.monotonic() - started < 2
+        assert time.monotonic() - started >= 0.2
     assert stubborn.returncode == -signal.SIGKILL

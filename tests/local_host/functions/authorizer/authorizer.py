@@ -1,9 +1,13 @@
 """A token authorizer that counts its invocations in the context that it returns."""
 
-INVOCATIONS = []
+from __future__ import annotations
+
+from typing import Any
+
+INVOCATIONS: list[str] = []
 
 
-def handler(event, context):
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     scheme, _, token = event["authorizationToken"].partition(" ")
     if scheme != "Bearer" or token == "refused":
         raise Exception("Unauthorized")

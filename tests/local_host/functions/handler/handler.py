@@ -1,5 +1,7 @@
 """A handler that does what the event asks; it signs its AWS calls by itself, for a bundle without the SDK."""
 
+from __future__ import annotations
+
 import datetime as dt
 import hashlib
 import hmac
@@ -10,12 +12,13 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from typing import Any
 
 STARTED = time.time()
-CALLS = []
+CALLS: list[str] = []
 
 
-def handler(event, context):
+def handler(event: dict[str, Any], context: Any) -> Any:
     CALLS.append(context.aws_request_id)
     action = event.get("action")
     sys.stdout.write(f"action {action}\n")
@@ -45,7 +48,9 @@ def handler(event, context):
 VERSION = 1
 
 
-def call(service, method, path, body="", headers=None):
+def call(
+    service: str, method: str, path: str, body: str = "", headers: dict[str, str] | None = None
+) -> dict[str, Any]:
     """A SigV4-signed request to the local cloud; its status and text."""
     now = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%SZ")
     host = os.environ["AWS_ENDPOINT_URL"].removeprefix("http://")
@@ -77,7 +82,7 @@ def call(service, method, path, body="", headers=None):
         return {"status": error.code, "text": error.read().decode()}
 
 
-def proxy(event, context):
+def proxy(event: dict[str, Any], context: object) -> Any:
     """The answer of a buffered proxy integration."""
     if event["path"].endswith("/broken"):
         return "not an object"

@@ -1,9 +1,12 @@
 """A web server of the standard library, answering slowly, in pieces or not at all, as the path asks."""
 
+from __future__ import annotations
+
 import asyncio
 import json
 import os
 import sys
+from typing import Any
 
 STREAM = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
@@ -11,11 +14,13 @@ STREAM = (
 )
 
 
-def chunk(data):
+def chunk(data: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
-async def answer(method, path, headers, body, writer):  # noqa: C901 - a table of answers
+async def answer(  # noqa: C901 - a table of answers
+    method: str, path: str, headers: dict[str, str], body: bytes, writer: asyncio.StreamWriter
+) -> None:
     if path == "/health":
         await send_json(writer, {"status": "ok"})
     elif path.startswith("/stream"):
@@ -51,13 +56,13 @@ async def answer(method, path, headers, body, writer):  # noqa: C901 - a table o
         await send_json(writer, seen)
 
 
-async def send_json(writer, content):
+async def send_json(writer: asyncio.StreamWriter, content: dict[str, Any]) -> None:
     data = json.dumps(content).encode()
     head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(data)}\r\n\r\n"
     writer.write(head.encode() + data)
 
 
-async def serve(reader, writer):
+async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     try:
         while True:
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
@@ -74,7 +79,7 @@ async def serve(reader, writer):
         writer.transport.abort()
 
 
-async def main():
+async def main() -> None:
     if os.environ.get("BROKEN"):
         sys.exit("the server does not start")
     server = await asyncio.start_server(serve, "127.0.0.1", int(os.environ["AWS_LWA_PORT"]))
