@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 
@@ -42,7 +43,7 @@ def render(rows: list[Row]) -> str:
         sign = "≥" if row.at_least else "≤"
         mark = {True: " ✓", False: " ✗", None: ""}[row.met]
         target = "" if row.limit is None else f"{sign} {row.limit:g} {row.unit}{mark}"
-        beside = "" if row.beside is None else f"{row.beside:g} {row.unit} ({row.rival})"
+        beside = "" if row.beside is None else f"{row.beside:.3g} {row.unit} ({row.rival})"
         ratio = "" if row.ratio is None else f"{row.ratio:.1f} x"
         lines.append(f"| {row.what} | {row.value:.3g} {row.unit} | {target} | {beside} | {ratio} |")
-    return "\n".join(line.replace(" |  |", " | |") for line in lines)
+    return "\n".join(re.sub(r" {2,}", " ", line) for line in lines)
