@@ -18,6 +18,7 @@ import pytest
 from twin.local import lifecycle
 from twin.local.options import CloudOptions
 from twin.local.processes import ProcessIdentity, ProcessRegister
+from twin.settings import load
 
 
 def test_start_stop_and_start_again_keep_the_state(fresh_options: CloudOptions, client_of: Any) -> None:
@@ -87,7 +88,9 @@ def test_a_busy_port_names_the_process_that_has_it(fresh_options: CloudOptions) 
     assert str(refused.value).startswith(
         f"port {fresh_options.port} on 127.0.0.1 is in use by process {other.pid} ({sys.executable} -c "
     )
-    assert str(refused.value).endswith("Stop that process, or choose another port")
+    assert str(refused.value).endswith(
+        f"Stop that process, or choose another port, as in `make up PORT={fresh_options.port + 1}`"
+    )
 
 
 def test_a_crash_while_starting_shows_the_log(fresh_options: CloudOptions) -> None:
@@ -174,3 +177,13 @@ def test_a_process_that_ignores_the_request_to_stop_is_killed() -> None:
         identity.end(0.2)
         assert time.monotonic() - started >= 0.2
     assert stubborn.returncode == -signal.SIGKILL
+
+
+def test_a_model_that_cannot_be_is_refused_before_anything_is_stopped(tmp_path: Path) -> None:
+    environment = load(Path(__file__).parents[2] / "environments" / "local.yaml")
+    with pytest.raises(lifecycle.LifecycleError) as refused:
+        lifecycle.options_for(environment, tmp_path, model="nonsense")
+    assert str(refused.value) == (
+        "model backend is 'nonsense': expected extractive, openai:<url of an OpenAI-compatible server>, "
+        "or transformers:<folder of a model>"
+    )

@@ -19,6 +19,7 @@ from twin.local.layout import StateLayout
 from twin.local.options import CloudOptions
 from twin.local.ports import becomes_free, describe_listener
 from twin.local.processes import ProcessIdentity, ProcessRegister
+from twin.local.services.models.options import ModelOptions, ModelOptionsError
 
 if TYPE_CHECKING:
     from twin.settings import Environment
@@ -53,9 +54,12 @@ def options_for(
     if local is None:
         message = f"environment {environment.name} has no section 'local'; only local.yaml has"
         raise LifecycleError(message)
-    return CloudOptions(
-        state_dir, port, model or local.model, local.time_to_first_token_ms, local.inter_token_latency_ms
-    )
+    chosen = model or local.model
+    try:
+        ModelOptions.parse(chosen)
+    except ModelOptionsError as error:
+        raise LifecycleError(str(error)) from error
+    return CloudOptions(state_dir, port, chosen, local.time_to_first_token_ms, local.inter_token_latency_ms)
 
 
 def start(options: CloudOptions) -> Cloud:
@@ -69,11 +73,13 @@ def start(options: CloudOptions) -> Cloud:
     if not becomes_free(options.port, _PORT_SECONDS):
         message = (
             f"port {options.port} on {HOST} is in use by {describe_listener(options.port)}. "
-            f"Stop that process, or choose another port"
+            f"Stop that process, or choose another port, as in `make up PORT={options.port + 1}`"
         )
         raise LifecycleError(message)
     layout.root.mkdir(parents=True, exist_ok=True)
-    with layout.log_file.open("ab") as log:
+    if layout.log_file.exists():
+        layout.log_file.replace(layout.log_file.with_suffix(".log.1"))
+    with layout.log_file.open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "twin.local", *arguments(options)],
             cwd=Path(__file__).resolve().parents[2],
