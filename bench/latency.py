@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import statistics
-import time
 from typing import TYPE_CHECKING, Any
 
 import urllib3
@@ -13,6 +12,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from bench.report import Row
+from bench.serving import time_to_first_byte
 from stacks.naming import Names
 from twin.deployment.target import LOCAL_CREDENTIALS, LOCAL_ENVIRONMENT
 
@@ -31,44 +31,28 @@ class _Clients:
     """The pipeline and the bare endpoint, over connections that stay open."""
 
     def __init__(self, clone: Clone) -> None:
-        self._pool = urllib3.HTTPConnectionPool("127.0.0.1", clone.port, maxsize=2)
-        self._chat = (
-            clone.connection.base_url.removeprefix(f"http://127.0.0.1:{clone.port}") + "/chat/completions"
-        )
-        self._key = clone.connection.api_key
+        connection = clone.connection
+        self._pool = urllib3.PoolManager()
+        self._cloud = f"http://127.0.0.1:{clone.port}"
+        self._chat = f"{connection.base_url}/chat/completions"
+        self._key = {"authorization": f"Bearer {connection.api_key}", "content-type": "application/json"}
         self._names = Names(LOCAL_ENVIRONMENT)
 
     def pipeline(self, *, stream: bool) -> float:
-        body = json.dumps({"model": MODEL, **_request(QUESTION, stream)})
-        headers = {"authorization": f"Bearer {self._key}", "content-type": "application/json"}
-        return self._time(self._chat, body, headers)
+        body = {"model": MODEL, **_request(QUESTION, stream)}
+        return time_to_first_byte(self._pool, self._chat, body, self._key)
 
     def endpoint(self, *, stream: bool) -> float:
-        body = json.dumps({**_request(PADDING + QUESTION, stream)})
+        body = _request(PADDING + QUESTION, stream)
         route = "invocations-response-stream" if stream else "invocations"
-        path = f"/endpoints/{self._names.endpoint}/{route}"
+        url = f"{self._cloud}/endpoints/{self._names.endpoint}/{route}"
         headers = {
             "content-type": "application/json",
             "X-Amzn-SageMaker-Inference-Component": self._names.inference_component,
         }
-        request = AWSRequest("POST", f"http://127.0.0.1:{self._pool.port}{path}", headers=headers, data=body)
-        credentials = Credentials(
-            LOCAL_CREDENTIALS["AWS_ACCESS_KEY_ID"], LOCAL_CREDENTIALS["AWS_SECRET_ACCESS_KEY"]
-        )
-        SigV4Auth(credentials, "sagemaker", "us-east-1").add_auth(request)
-        return self._time(path, body, dict(request.headers.items()))
-
-    def _time(self, path: str, body: str, headers: dict[str, str]) -> float:
-        """Milliseconds from sending until the first bytes of the body."""
-        started = time.perf_counter()
-        response = self._pool.urlopen("POST", path, body=body, headers=headers, preload_content=False)
-        first = response.read(1)
-        elapsed = (time.perf_counter() - started) * 1000
-        rest = response.read()
-        response.release_conn()
-        if response.status != 200:
-            raise RuntimeError(f"{path} answered {response.status}: {(first + rest)[:500]!r}")
-        return elapsed
+        request = AWSRequest("POST", url, headers=headers, data=json.dumps(body))
+        SigV4Auth(Credentials(*LOCAL_CREDENTIALS.values()), "sagemaker", "us-east-1").add_auth(request)
+        return time_to_first_byte(self._pool, url, body, dict(request.headers.items()))
 
 
 def _request(content: str, stream: bool) -> dict[str, Any]:

@@ -43,7 +43,12 @@ def render(rows: list[Row]) -> str:
         sign = "≥" if row.at_least else "≤"
         mark = {True: " ✓", False: " ✗", None: ""}[row.met]
         target = "" if row.limit is None else f"{sign} {row.limit:g} {row.unit}{mark}"
-        beside = "" if row.beside is None else f"{row.beside:.3g} {row.unit} ({row.rival})"
+        beside = "" if row.beside is None else f"{_number(row.beside)} {row.unit} ({row.rival})"
         ratio = "" if row.ratio is None else f"{row.ratio:.1f} x"
-        lines.append(f"| {row.what} | {row.value:.3g} {row.unit} | {target} | {beside} | {ratio} |")
+        lines.append(f"| {row.what} | {_number(row.value)} {row.unit} | {target} | {beside} | {ratio} |")
     return "\n".join(re.sub(r" {2,}", " ", line) for line in lines)
+
+
+def _number(value: float) -> str:
+    """Three significant digits, and no exponent."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"

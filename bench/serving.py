@@ -43,10 +43,12 @@ def _answers(pool: urllib3.PoolManager, url: str) -> bool:
         return False
 
 
-def time_to_first_byte(pool: urllib3.PoolManager, url: str, body: dict[str, Any]) -> float:
+def time_to_first_byte(
+    pool: urllib3.PoolManager, url: str, body: dict[str, Any], headers: dict[str, str] | None = None
+) -> float:
     """Milliseconds from sending until the first byte of the answer's body."""
     started = time.perf_counter()
-    response = pool.request("POST", url, body=json.dumps(body), preload_content=False)
+    response = pool.request("POST", url, body=json.dumps(body), headers=headers, preload_content=False)
     first = response.read(1)
     elapsed = (time.perf_counter() - started) * 1000
     rest = response.read()
