@@ -79,13 +79,13 @@ bench: setup  ## Measure, beside the thing to beat, and print ratios
 	@PYTHONPATH=lambda/retrieval $(BIN)/python -m bench $(ARGS)
 
 synth: $(VENV)/.deploy node_modules/.bin/cdk  ## Synthesize an environment: make synth ENV=prod
-	@$(TWIN) synth --env $(ENV)
+	@$(TWIN) synth --env $(ENV) --port $(PORT)
 
 diff: $(VENV)/.deploy node_modules/.bin/cdk  ## Show what a deploy would change: make diff ENV=prod
-	@$(TWIN) diff --env $(ENV)
+	@$(TWIN) diff --env $(ENV) --port $(PORT)
 
 deploy: $(VENV)/.deploy node_modules/.bin/cdk  ## Deploy an environment: make deploy ENV=dev
-	@$(TWIN) deploy --env $(ENV)
+	@$(TWIN) deploy --env $(ENV) --port $(PORT)
 
 snapshots: setup  ## Write the snapshots anew, after reading what changed
 	@$(PYTEST) tests/stacks -q --update-snapshots

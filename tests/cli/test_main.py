@@ -13,6 +13,7 @@ from twin.settings import SettingsError
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
 
 def test_an_unknown_environment_is_refused_with_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
@@ -36,3 +37,12 @@ def test_an_expected_failure_is_one_message_and_exit_status_1(
     monkeypatch.setattr(commands, "status", failing)
     assert main(["status"]) == 1
     assert capsys.readouterr().err == f"error: {error}\n"
+
+
+@pytest.mark.parametrize("words", [["ask", "Why?"], ["diff"], ["deploy"], ["corpus", "sync", "."]])
+def test_commands_say_that_the_local_cloud_does_not_run(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(commands, "STATE", tmp_path)
+    assert main(words) == 1
+    assert capsys.readouterr().err == "error: the local cloud does not run; `make up` starts it\n"

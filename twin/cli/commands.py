@@ -9,7 +9,7 @@ from twin.cli.output import bold, dim, say, step
 from twin.deployment.bring_up import LocalDeployment
 from twin.deployment.cdk import Cdk
 from twin.deployment.connection import Connection
-from twin.deployment.outputs import Deployment
+from twin.deployment.outputs import Deployment, NotDeployedError
 from twin.deployment.target import LOCAL_ENVIRONMENT, Target
 from twin.settings import Environment, load
 
@@ -109,21 +109,42 @@ def status(parsed: argparse.Namespace) -> int:
 def ask(parsed: argparse.Namespace) -> int:
     from twin.cli.ask import ask as put
 
-    put(connection_of(target_of(parsed)), parsed.question)
+    target = target_of(parsed)
+    if target.is_local:
+        _require_local_cloud(parsed.port)
+    put(connection_of(target), parsed.question)
     return 0
 
 
 def corpus_sync(parsed: argparse.Namespace) -> int:
     from twin.cli.corpus import sync_corpus
 
-    report = sync_corpus(Deployment(target_of(parsed)), parsed.directory, wait=parsed.wait, yes=parsed.yes)
+    target = target_of(parsed)
+    if target.is_local:
+        _require_local_cloud(parsed.port)
+    report = sync_corpus(Deployment(target), parsed.directory, wait=parsed.wait, yes=parsed.yes)
     return 1 if report.errors else 0
 
 
 def cdk(parsed: argparse.Namespace) -> int:
     """`synth`, `diff` and `deploy` of any environment, in the caller's terminal."""
     target = target_of(parsed)
+    if target.is_local and parsed.command != "synth":
+        _require_local_cloud(parsed.port)
     arguments = {"synth": ["--quiet"], "diff": [], "deploy": ["--all"]}[parsed.command]
     assembly = ROOT / "build" / "assembly" / parsed.env
     log = STATE / "logs" / f"cdk-{parsed.command}.log"
     return Cdk(ROOT, target, log, assembly).run(parsed.command, arguments)
+
+
+def _require_local_cloud(port: int) -> None:
+    """Raise `NotDeployedError` unless this repository's local cloud serves the port."""
+    from twin.local import lifecycle
+
+    running = lifecycle.status(STATE)
+    if running is None:
+        raise NotDeployedError("the local cloud does not run; `make up` starts it")
+    if running.port != port:
+        raise NotDeployedError(
+            f"the local cloud runs on port {running.port}, not {port}; add PORT={running.port}"
+        )
