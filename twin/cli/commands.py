@@ -56,6 +56,7 @@ def up(parsed: argparse.Namespace) -> int:
     with step("bootstrap") as current:
         current.note("created" if local.bootstrap() else "already there")
     with step("cdk deploy") as current:
+        current.update("building functions, synthesizing templates")
         done: dict[str, bool] = {}
 
         def progress(stack: str, changed: bool) -> None:
