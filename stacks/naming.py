@@ -40,6 +40,11 @@ class Names:
         return f"{PREFIX}-{self.environment}-{client}"
 
     @property
+    def buckets(self) -> str:
+        """Pattern of the buckets' generated names: no stack's, since CloudFormation cuts a long one."""
+        return f"{PREFIX}-{self.environment}-*"
+
+    @property
     def api(self) -> str:
         """REST API."""
         return f"{PREFIX}-{self.environment}-api"

@@ -33,6 +33,7 @@ class StorageStack(TwinStack):
             self,
             "CorpusChanges",
             source=self.corpus,
+            bucket_names=self.names.buckets,
             key=self.key,
             visibility_timeout=cdk.Duration.seconds(
                 _VISIBILITY_TIMEOUTS * environment.functions.ingestion_timeout_seconds

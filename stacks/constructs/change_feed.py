@@ -28,6 +28,7 @@ class ChangeFeed(Construct):
         construct_id: str,
         *,
         source: ObjectBucket,
+        bucket_names: str,
         key: EncryptionKey,
         visibility_timeout: cdk.Duration,
         removal: cdk.RemovalPolicy,
@@ -54,7 +55,7 @@ class ChangeFeed(Construct):
             dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letters, max_receive_count=_ATTEMPTS),
             removal_policy=removal,
         )
-        self._notify(source)
+        self._notify(source, bucket_names)
 
     def grant_send_dead_letter(self, role: iam.Role) -> None:
         """Allow setting a document aside, with the reason."""
@@ -63,7 +64,7 @@ class ChangeFeed(Construct):
         )
         self._key.grant_encrypt_decrypt(role)
 
-    def _notify(self, source: ObjectBucket) -> None:
+    def _notify(self, source: ObjectBucket, bucket_names: str) -> None:
         stack = cdk.Stack.of(self)
         self.queue.add_to_resource_policy(
             iam.PolicyStatement(
@@ -71,10 +72,10 @@ class ChangeFeed(Construct):
                 actions=["sqs:SendMessage"],
                 resources=[self.queue.queue_arn],
                 # The bucket's own ARN would make a cycle: S3 checks the queue's policy before it accepts the
-                # notification. Generated bucket names begin with the stack's name.
+                # notification.
                 conditions={
                     "StringEquals": {"aws:SourceAccount": stack.account},
-                    "ArnLike": {"aws:SourceArn": f"arn:{stack.partition}:s3:::{stack.stack_name}-*"},
+                    "ArnLike": {"aws:SourceArn": f"arn:{stack.partition}:s3:::{bucket_names}"},
                 },
             )
         )

@@ -66,6 +66,7 @@ class ChatApi(Construct):
             deploy_options=self._stage(environment, key),
         )
         self._allow_logging()
+        self._keep_execution_logs(environment, key)
         add_error_responses(self.rest_api)
         self._add_routes(self._keyed(authorizer))
 
@@ -113,6 +114,17 @@ class ChatApi(Construct):
             risk="One role serves every REST API of the account and region, and API Gateway insists on these "
             "rights. A compromised gateway could write to, and read, any log group of the account.",
         )
+
+    def _keep_execution_logs(self, environment: Environment, key: EncryptionKey) -> None:
+        """Make the log group before API Gateway does, which would neither encrypt it nor ever empty it."""
+        group = encrypted_log_group(
+            self,
+            "ExecutionLogs",
+            settings=environment.logs,
+            key=key,
+            name=f"API-Gateway-Execution-Logs_{self.rest_api.rest_api_id}/{environment.api.stage}",
+        )
+        self.stage.node.add_dependency(group)
 
     def _keyed(self, authorizer: PythonFunction) -> apigateway.MethodOptions:
         return apigateway.MethodOptions(

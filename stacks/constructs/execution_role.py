@@ -95,7 +95,7 @@ class ModelExecutionRole(Construct):
     def allow_logs(self, groups: list[logs.LogGroup]) -> None:
         """Allow writing to log groups that exist already, and the metrics of the hosts."""
         for group in groups:
-            group.grant_write(self.role)
+            group.grant(self.role, "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents")
         self._allow(
             ["cloudwatch:PutMetricData"],
             ["*"],

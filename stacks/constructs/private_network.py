@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
@@ -15,6 +16,9 @@ from twin.settings.functions import LogSettings
 from twin.settings.network import NetworkSettings
 
 _HTTPS = ec2.Port.tcp(443)
+_SUBNET_BITS = 3
+"""Each subnet is an eighth of the network, however many there are, so that a zone can be added later."""
+
 _S3_ACTIONS = (
     "s3:AbortMultipartUpload",
     "s3:DeleteObject",
@@ -77,7 +81,11 @@ class PrivateNetwork(Construct):
             availability_zones=list(settings.availability_zones),
             nat_gateways=0,
             subnet_configuration=[
-                ec2.SubnetConfiguration(name="isolated", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
+                ec2.SubnetConfiguration(
+                    name="isolated",
+                    subnet_type=ec2.SubnetType.PRIVATE_ISOLATED,
+                    cidr_mask=IPv4Network(settings.cidr).prefixlen + _SUBNET_BITS,
+                )
             ],
             # Emptying the default group takes a custom resource with rights on every group; nothing uses it.
             restrict_default_security_group=False,
@@ -97,15 +105,19 @@ class PrivateNetwork(Construct):
         gateway.add_to_policy(self._only_this_account(_S3_ACTIONS))
         self.model_group = self._group("Models", "Model containers: no way in, out only to S3")
         self.model_group.add_egress_rule(ec2.Peer.any_ipv4(), _HTTPS, "S3 through its gateway endpoint")
-        self.function_group: ec2.SecurityGroup | None = None
+        self.private_functions = settings.private_functions
+        self.function_group = self._group("Functions", "Functions: no way in, out only to AWS services")
+        self.function_group.add_egress_rule(
+            ec2.Peer.any_ipv4(), _HTTPS, "AWS services through their endpoints"
+        )
+        # Made and exported in any case: functions that leave the network let go of it only after this stack.
+        self.vpc.stack.export_value(self.function_group.security_group_id)
         if settings.private_functions:
-            self.function_group = self._functions()
+            self._add_service_endpoints()
 
-    def _functions(self) -> ec2.SecurityGroup:
-        functions = self._group("Functions", "Functions: no way in, out only to AWS services")
-        functions.add_egress_rule(ec2.Peer.any_ipv4(), _HTTPS, "AWS services through their endpoints")
+    def _add_service_endpoints(self) -> None:
         endpoints = self._group("Endpoints", "Interface endpoints: reached from the functions alone")
-        endpoints.add_ingress_rule(functions, _HTTPS, "From the functions")
+        endpoints.add_ingress_rule(self.function_group, _HTTPS, "From the functions")
         for called in _FUNCTION_SERVICES:
             endpoint = self.vpc.add_interface_endpoint(
                 called.name,
@@ -115,7 +127,6 @@ class PrivateNetwork(Construct):
                 private_dns_enabled=True,
             )
             endpoint.add_to_policy(self._only_this_account(called.actions))
-        return functions
 
     def _group(self, name: str, description: str) -> ec2.SecurityGroup:
         return ec2.SecurityGroup(self, name, vpc=self.vpc, description=description, allow_all_outbound=False)

@@ -72,7 +72,7 @@ class PythonFunction(Construct):
         private: bool = True,
     ) -> None:
         super().__init__(scope, construct_id)
-        group = place.network.function_group if private else None
+        group = place.network.function_group if private and place.network.private_functions else None
         log_group = encrypted_log_group(self, "Logs", settings=place.environment.logs, key=place.key)
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         log_group.grant_write(self.role)

@@ -25,7 +25,8 @@ def vllm_environment(model: ModelSettings, accelerators: int) -> dict[str, str]:
         "max-num-seqs": model.max_num_seqs,
         "dtype": model.dtype,
         "gpu-memory-utilization": model.gpu_memory_utilization,
-        "enable-prefix-caching": model.prefix_caching,
+        # The container drops arguments that are false, and vLLM caches unless it is told not to.
+        "enable-prefix-caching" if model.prefix_caching else "no-enable-prefix-caching": True,
         "tensor-parallel-size": accelerators,
     }
     if model.quantization != "none":
@@ -121,7 +122,7 @@ class RealtimeEndpoint(Construct):
         )
 
     def _configuration(self, model: ModelSettings, key: EncryptionKey) -> sagemaker.CfnEndpointConfig:
-        return sagemaker.CfnEndpointConfig(
+        configuration = sagemaker.CfnEndpointConfig(
             self,
             "Configuration",
             execution_role_arn=self._role.role_arn,
@@ -133,6 +134,9 @@ class RealtimeEndpoint(Construct):
             ),
             production_variants=[self._variant(model)],
         )
+        # Instances join and leave the network by the role's rights, which must outlive the endpoint.
+        configuration.node.add_dependency(self._role)
+        return configuration
 
     def _variant(self, model: ModelSettings) -> sagemaker.CfnEndpointConfig.ProductionVariantProperty:
         config = sagemaker.CfnEndpointConfig

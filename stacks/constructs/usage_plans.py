@@ -27,8 +27,13 @@ class UsagePlans(Construct):
             for name, tier in settings.tiers.items()
         }
         for client, tier in settings.clients.items():
+            # Below its plan, so that a client of another tier gets another key: a key can have one plan for a
+            # stage, and CloudFormation would add it to the new plan before it leaves the old one.
             key = apigateway.ApiKey(
-                self, f"Key-{client}", api_key_name=names.client_key(client), description=f"Tier {tier}"
+                plans[tier],
+                f"Key-{client}",
+                api_key_name=names.client_key(client),
+                description=f"Tier {tier}",
             )
             plans[tier].add_api_key(key)
 

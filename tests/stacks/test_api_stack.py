@@ -101,6 +101,17 @@ def test_stage_logs_traces_and_throttles(synthesis: Synthesis) -> None:
     assert "AccessLogs" in str(stage["AccessLogSetting"]["DestinationArn"])
 
 
+def test_execution_logs_are_kept_no_longer_than_the_others(synthesis: Synthesis) -> None:
+    api = synthesis.api
+    group_id, group = api.find("Api/ExecutionLogs")
+    rest_api, _ = api.find("Api/RestApi")
+    name = group["Properties"]["LogGroupName"]["Fn::Join"][1]
+    assert name == ["API-Gateway-Execution-Logs_", {"Ref": rest_api}, f"/{synthesis.environment.api.stage}"]
+    assert group["Properties"]["RetentionInDays"] == synthesis.environment.logs.retention_days
+    [stage] = api.resources("AWS::ApiGateway::Stage").values()
+    assert group_id in stage["DependsOn"]
+
+
 def test_access_log_is_json_without_keys_or_content(api: Template) -> None:
     logged = json.loads(api.only("AWS::ApiGateway::Stage")["AccessLogSetting"]["Format"])
     assert {"request_id", "status", "latency_ms", "key_id", "error_type"} <= set(logged)
@@ -139,6 +150,15 @@ def test_each_client_is_a_key_of_its_tier_whose_value_no_template_knows(synthesi
         (keys[f"{prefix}-{client}"], plans[f"{prefix}-{tier}"]) for client, tier in clients.items()
     }
     assert not [key for key in api.properties("AWS::ApiGateway::ApiKey") if "Value" in key]
+
+
+def test_a_client_of_another_tier_gets_another_key(prod: Synthesis) -> None:
+    """A key has one plan for a stage, and CloudFormation would join the new plan before it leaves the old."""
+    clients = prod.environment.api.clients
+    for client, tier in clients.items():
+        _, key = prod.api.find(f"UsagePlans/Plan-{tier}/Key-{client}")
+        assert key["Properties"]["Name"] == f"twin-prod-{client}"
+    assert len(clients) == len(prod.api.resources("AWS::ApiGateway::ApiKey"))
 
 
 def test_every_gateway_error_has_openais_shape(api: Template) -> None:

@@ -29,6 +29,18 @@ def test_there_is_a_subnet_in_each_zone_of_the_settings(synthesis: Synthesis) ->
     assert {subnet["MapPublicIpOnLaunch"] for subnet in subnets} == {False}
 
 
+def test_a_zone_more_moves_no_subnet_that_exists(synthesis: Synthesis) -> None:
+    subnets = synthesis.network.properties("AWS::EC2::Subnet")
+    assert [subnet["CidrBlock"] for subnet in subnets] == ["10.40.0.0/19", "10.40.32.0/19"]
+
+
+def test_functions_can_leave_the_network_again(dev: Synthesis, prod: Synthesis) -> None:
+    """The network is updated first, and cannot drop an export that the functions' stacks still import."""
+    assert prod.environment.network.private_functions
+    assert not dev.environment.network.private_functions
+    assert set(dev.network.body["Outputs"]) == set(prod.network.body["Outputs"])
+
+
 def test_flow_logs_cover_all_traffic(synthesis: Synthesis) -> None:
     vpc, _ = synthesis.network.find("Network/Vpc")
     flow_log = synthesis.network.only("AWS::EC2::FlowLog")

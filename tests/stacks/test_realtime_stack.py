@@ -108,6 +108,14 @@ def test_component_waits_for_the_endpoint_and_scaling_for_the_component(synthesi
     assert component_id in target["DependsOn"]
 
 
+def test_the_roles_rights_come_before_the_endpoint_and_go_after_it(synthesis: Synthesis) -> None:
+    policy, _ = synthesis.realtime.find("ExecutionRole/Role/DefaultPolicy")
+    configuration_id, configuration = synthesis.realtime.find("Endpoint/Configuration")
+    endpoint = synthesis.realtime.only("AWS::SageMaker::Endpoint")
+    assert policy in configuration["DependsOn"]
+    assert endpoint["EndpointConfigName"]["Fn::GetAtt"][0] == configuration_id
+
+
 def test_scaling_uses_the_service_linked_role(synthesis: Synthesis) -> None:
     target = synthesis.realtime.only("AWS::ApplicationAutoScaling::ScalableTarget")
     assert target["RoleARN"].endswith(
@@ -222,6 +230,14 @@ def test_quantization_is_passed_only_where_there_is_one(prod: Synthesis) -> None
     assert "SM_VLLM_QUANTIZATION" not in vllm_environment(prod.environment.model, 1)
 
 
+def test_prefix_caching_is_switched_off_in_words_that_the_container_does_not_drop(prod: Synthesis) -> None:
+    model = prod.environment.model.model_copy(update={"prefix_caching": False})
+    environment = vllm_environment(model, 1)
+    assert environment["SM_VLLM_NO_ENABLE_PREFIX_CACHING"] == "true"
+    assert "SM_VLLM_ENABLE_PREFIX_CACHING" not in environment
+    assert "false" not in environment.values()
+
+
 def test_no_hub_token_or_hub_name_reaches_the_container(synthesis: Synthesis) -> None:
     assert "HF_" not in synthesis.realtime.text()
     assert "HUGGING" not in synthesis.realtime.text().upper()
@@ -236,6 +252,14 @@ def test_execution_role_gives_the_key_only_to_services(synthesis: Synthesis) -> 
     grant = with_action(synthesis.realtime.statements("ExecutionRole/Role"), "kms:CreateGrant")
     assert as_list(grant["Action"]) == ["kms:CreateGrant"]
     assert grant["Condition"] == {"Bool": {"kms:GrantIsForAWSResource": "true"}}
+
+
+def test_execution_role_writes_to_the_two_log_groups_alone(synthesis: Synthesis) -> None:
+    write = with_action(synthesis.realtime.statements("ExecutionRole/Role"), "logs:PutLogEvents")
+    assert write["Action"] == ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
+    assert {resource["Fn::GetAtt"][0] for resource in write["Resource"]} == set(
+        synthesis.realtime.resources("AWS::Logs::LogGroup")
+    )
 
 
 def test_logs_of_endpoint_and_model_are_kept_as_long_as_the_others(synthesis: Synthesis) -> None:

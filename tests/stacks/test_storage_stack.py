@@ -102,13 +102,13 @@ def test_changes_go_to_a_queue_before_the_bucket_can_send_any(storage: Template)
     assert policy in bucket["DependsOn"]
 
 
-def test_only_this_stacks_buckets_may_send_changes(synthesis: Synthesis) -> None:
+def test_only_this_environments_buckets_may_send_changes(synthesis: Synthesis) -> None:
     statements = synthesis.storage.at("CorpusChanges/Changes/Policy")["PolicyDocument"]["Statement"]
     [allowed] = [statement for statement in statements if statement["Effect"] == "Allow"]
     assert allowed["Principal"] == {"Service": "s3.amazonaws.com"}
     assert allowed["Condition"] == {
         "StringEquals": {"aws:SourceAccount": synthesis.environment.account},
-        "ArnLike": {"aws:SourceArn": f"arn:aws:s3:::twin-{synthesis.environment.name}-storage-*"},
+        "ArnLike": {"aws:SourceArn": f"arn:aws:s3:::twin-{synthesis.environment.name}-*"},
     }
 
 
