@@ -196,7 +196,7 @@ TOO_LONG = "This model's maximum context length is 4096 tokens. However, you req
         ({"kind": "throttle", "times": 2}, 429, "rate_limit_exceeded"),
         ({"kind": "not_ready"}, 503, "no_capacity"),
         ({"kind": "service_unavailable"}, 503, "model_unavailable"),
-        ({"kind": "internal_failure"}, 503, "model_unavailable"),
+        ({"kind": "internal_failure"}, 502, "model_error"),
     ],
 )
 async def test_a_failing_endpoint_is_explained(

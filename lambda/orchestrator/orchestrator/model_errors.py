@@ -33,16 +33,20 @@ _TIMED_OUT = re.compile(r"timed out while waiting for a response", re.I)
 _BAD_REQUEST = {400, 422}
 _TOO_MANY_REQUESTS = 429
 _TIMEOUTS = {408, 504}
+_INTERNAL_ERROR = 500
+"""SageMaker's own failures from here on leave open whether the model has begun."""
 
 
 def from_endpoint_error(error: AwsError) -> ApiError:
     """The failure of a call that the endpoint answered with an error status."""
     if error.throttled:
         return ThrottledError()
-    if error.kind == "ModelNotReadyException" or _NO_CAPACITY.search(error.message):
-        return NoCapacityError()
     if error.kind == "ModelError":
         return _from_model_error(error)
+    if error.kind == "ModelNotReadyException" or _NO_CAPACITY.search(error.message):
+        return NoCapacityError()
+    if error.status >= _INTERNAL_ERROR and error.kind != "ServiceUnavailable":
+        return ModelFailedError()
     return ModelUnavailableError()
 
 
