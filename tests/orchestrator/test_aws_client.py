@@ -113,6 +113,32 @@ async def test_a_refused_connection_is_tried_once_more(pool: httpcore.AsyncConne
     assert not caught.value.sent
 
 
+async def test_a_connection_that_takes_too_long_is_tried_once_more() -> None:
+    tries = 0
+
+    class Unreachable(httpcore.AsyncConnectionPool):
+        async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
+            nonlocal tries
+            tries += 1
+            raise httpcore.ConnectTimeout
+
+    with pytest.raises(AwsConnectionError) as caught:
+        await post(Unreachable(), "http://127.0.0.1:9")
+    assert not caught.value.sent
+    assert tries == 2
+
+
+async def test_an_error_that_breaks_off_keeps_its_status(
+    pool: httpcore.AsyncConnectionPool, aws: Aws
+) -> None:
+    stub, url = aws
+    stub.script(Reply([b'{"half":'], 500, cut=True))
+    with pytest.raises(AwsError) as caught:
+        await post(pool, url)
+    assert (caught.value.kind, caught.value.status) == ("Unknown", 500)
+    assert len(stub.calls) == 1
+
+
 async def test_an_answer_that_breaks_off_is_not_asked_for_again(
     pool: httpcore.AsyncConnectionPool, aws: Aws
 ) -> None:

@@ -85,7 +85,13 @@ def test_no_passage_can_leave_its_element(text: str, title: str | None, url: str
 def test_a_passage_is_what_an_xml_parser_reads(text: str) -> None:
     element = ET.fromstring(render_source(1, Passage("d", text, 1.0, text, text)))  # noqa: S314 - ours
     assert element.text == f"\n{text}\n"
-    assert element.attrib == {"id": "1"} | ({"title": text, "url": text} if text else {})
+    told = " ".join(text.split())
+    assert element.attrib == {"id": "1"} | ({"title": told, "url": told} if text else {})
+
+
+def test_a_title_is_told_on_one_line() -> None:
+    element = render_source(1, Passage("d", "text", 1.0, 'On\n copies\tof "it"'))
+    assert element.split("\n")[0] == """<source id="1" title='On copies of "it"'>"""
 
 
 TEXTS = st.text(max_size=300) | st.text("abc de", min_size=100, max_size=1500)
@@ -138,6 +144,18 @@ def test_the_best_sources_are_kept() -> None:
     assert [source.document_id for source in prompt.sources] == ["0", "1", "2"]
 
 
+def test_the_budget_of_the_sources_is_used_to_its_end() -> None:
+    found = [Passage(str(number), "word " * 60, 0.9) for number in range(9)]
+    one = estimate_tokens(render_source(1, found[0]) + "\n")
+    for budget, number in ((2 * one, 2), (2 * one - 1, 1)):
+        assert len(build(found, limits=Limits(context=4096, output=512, sources=budget)).sources) == number
+
+
+def test_a_source_that_does_not_fit_lets_no_worse_one_pass() -> None:
+    found = [Passage("long", "word " * 600, 0.9), Passage("short", "word", 0.5)]
+    assert build(found, limits=Limits(context=4096, output=512, sources=300)).sources == []
+
+
 def test_sources_yield_to_the_answer() -> None:
     found = [Passage("d", "word " * 60, 0.9)]
     limits = Limits(context=700, output=600, sources=1024)
@@ -169,6 +187,20 @@ def test_an_answer_that_does_not_fit_is_refused() -> None:
         "This model's maximum context length is 4096 tokens. However, the messages take about 3724 tokens "
         "and 500 are asked for in the completion. Please shorten the messages."
     )
+
+
+def test_an_answer_that_just_fits_is_given() -> None:
+    used = build([]).estimated_tokens
+    assert build([], limits=Limits(used + 300, 500, 0), max_tokens=300).output_limit == ("max_tokens", 300)
+    with pytest.raises(ContextLengthError):
+        build([], limits=Limits(used + 299, 500, 0), max_tokens=300)
+
+
+def test_where_answers_are_always_short_they_need_no_more_room() -> None:
+    used = build([]).estimated_tokens
+    assert build([], limits=Limits(used + 20, 20, 0)).output_limit == ("max_tokens", 20)
+    with pytest.raises(ContextLengthError):
+        build([], limits=Limits(used + 63, 500, 0))
 
 
 @pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])

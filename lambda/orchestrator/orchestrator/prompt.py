@@ -60,7 +60,7 @@ def _template(name: str) -> Template:
 def render_source(number: int, source: Passage) -> str:
     """One `<source>` element; nothing in the passage can end it early."""
     attributes = "".join(
-        f" {name}={quoteattr(value, {chr(10): ' '})}"
+        f" {name}={quoteattr(' '.join(value.split()))}"
         for name, value in (("title", source.title), ("url", source.url))
         if value
     )
