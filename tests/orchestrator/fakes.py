@@ -148,6 +148,7 @@ PASSAGES = (
 @dataclass
 class FakeRetriever:
     passages: Sequence[Passage] = PASSAGES
+    passages_for: dict[str, Sequence[Passage]] = field(default_factory=dict)
     failure: Exception | None = None
     searches: list[tuple[str, int, dict[str, Any] | None]] = field(default_factory=list)
 
@@ -157,7 +158,7 @@ class FakeRetriever:
         self.searches.append((question, top_k, metadata_filter))
         if self.failure is not None:
             raise self.failure
-        return list(self.passages[:top_k])
+        return list(self.passages_for.get(question, self.passages)[:top_k])
 
 
 @dataclass

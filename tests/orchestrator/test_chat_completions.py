@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -122,6 +123,43 @@ async def test_without_retrieval_nothing_is_looked_for(harness: Harness) -> None
 async def test_without_a_question_nothing_is_looked_for(harness: Harness, question: str) -> None:
     assert (await harness.chat(question)).json()["grounded"] is False
     assert harness.retriever.searches == []
+
+
+def turns(*texts: str) -> list[dict[str, str]]:
+    """A conversation that the user began, and in which the user speaks last."""
+    roles = ("user", "assistant")
+    return [{"role": roles[index % 2], "content": text} for index, text in enumerate(texts)]
+
+
+async def test_a_question_that_finds_sources_is_searched_for_alone(harness: Harness) -> None:
+    await harness.chat(messages=turns("What are copies?", "Models.", "What is a token?"))
+    assert [text for text, _, _ in harness.retriever.searches] == ["What is a token?"]
+
+
+async def test_a_question_that_finds_nothing_is_searched_for_with_the_one_before(harness: Harness) -> None:
+    harness.retriever.passages_for = {"And why?\nWhat are copies?": PASSAGES}
+    harness.retriever.passages = PASSAGES[2:]
+    filter_ = {"kind": {"$eq": "essay"}}
+    response = await harness.chat(
+        messages=turns("Hello.", "Hi.", "What are copies?", "Models.", "And why?"),
+        retrieval={"top_k": 3, "filter": filter_},
+    )
+    assert harness.retriever.searches == [
+        ("And why?", 3, filter_),
+        ("And why?\nWhat are copies?", 3, filter_),
+    ]
+    assert [source["score"] for source in response.json()["search_results"]] == [0.9, 0.5]
+
+
+async def test_a_first_question_that_finds_nothing_is_searched_for_once(harness: Harness) -> None:
+    harness.retriever.passages = ()
+    assert (await harness.chat()).json() == {**COMPLETION, **UNGROUNDED}
+    assert len(harness.retriever.searches) == 1
+
+
+async def test_a_source_just_similar_enough_is_given(harness: Harness) -> None:
+    harness.retriever.passages = [replace(PASSAGES[1], score=0.25), replace(PASSAGES[1], score=0.249999)]
+    assert [source["score"] for source in (await harness.chat()).json()["search_results"]] == [0.25]
 
 
 async def test_sources_that_are_not_similar_are_left_out(harness: Harness) -> None:

@@ -246,7 +246,16 @@ def test_a_mistake_is_named(fields: dict[str, Any], param: str, code: str, messa
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b"\xff{}", b'{"temperature": NaN}', b'{"user": "\\ud800"}', b"[" * 100_000, b"nothing"],
+    [
+        b"",
+        b"{",
+        b"\xff{}",
+        b'{"temperature": NaN}',
+        b'{"user": "\\ud800"}',
+        b'{"user": "\\uD800"}',
+        b"[" * 100_000,
+        b"nothing",
+    ],
 )
 def test_what_is_no_json_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidRequestError) as caught:
@@ -254,6 +263,23 @@ def test_what_is_no_json_is_refused(body: bytes) -> None:
     assert (caught.value.code, caught.value.message) == (
         "invalid_json",
         "The request's body is not valid JSON.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "param"),
+    [
+        (b'"length_penalty": 1e999', "length_penalty"),
+        (b'"logit_bias": {"7": -1e999}', "logit_bias.7"),
+    ],
+)
+def test_a_number_beyond_all_bounds_is_refused(field: bytes, param: str) -> None:
+    body = b'{"model": "m", "messages": [{"role": "user", "content": "hi"}], ' + field + b"}"
+    with pytest.raises(InvalidRequestError) as caught:
+        parse_request(body)
+    assert (caught.value.param, caught.value.message) == (
+        param,
+        f"Invalid value for '{param}': input should be a finite number.",
     )
 
 
@@ -310,6 +336,14 @@ async def test_a_larger_body_is_refused(size: int) -> None:
     with pytest.raises(BodyTooLargeError) as caught:
         await read_body(content)
     assert caught.value.message == "The request's body is larger than 1,000,000 bytes."
+
+
+@pytest.mark.anyio
+async def test_a_body_without_an_end_is_not_read_forever() -> None:
+    content = pieces(100_000_000)
+    with pytest.raises(BodyTooLargeError):
+        await read_body(content)
+    assert len([piece async for piece in content]) > 1_000, "most of it was left unread"
 
 
 async def pieces(size: int) -> Any:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from orchestrator.environment import Environment
     from orchestrator.model import Model
     from orchestrator.pacing import Pace
-    from orchestrator.request import ChatRequest
+    from orchestrator.request import ChatRequest, Retrieval
     from orchestrator.search import Retriever
     from orchestrator.telemetry import Record, Telemetry
     from orchestrator.tracing import Tracing
@@ -82,21 +82,27 @@ class Chat:
         """The sources that are similar enough, or None where none are asked for."""
         if not request.retrieval.enabled:
             return None
-        if not request.question:
+        searches = request.searches
+        if not searches:
             return []
         started = record.elapsed_ms()
-        top_k = request.retrieval.top_k or self._environment.retrieval_top_k
+        found: list[Passage] = []
         try:
             with self._adapters.tracing.stage("retrieve"):
-                found = await self._adapters.retriever.search(
-                    request.question, top_k, request.retrieval.filter
-                )
+                for text in searches:
+                    if found := await self._search(text, request.retrieval):
+                        break
         except RetrievalUnavailableError as error:
             if self._environment.retrieval_fallback == "fail":
                 raise
             record.note(error)
-            found = []
         record.retrieval_ms = round(record.elapsed_ms() - started, 2)
+        return found
+
+    async def _search(self, text: str, retrieval: Retrieval) -> list[Passage]:
+        """The passages that are similar enough to the text. Raises `ApiError`."""
+        top_k = retrieval.top_k or self._environment.retrieval_top_k
+        found = await self._adapters.retriever.search(text, top_k, retrieval.filter)
         return [source for source in found if source.score >= self._environment.retrieval_min_score]
 
     def _body(self, request: ChatRequest, prompt: Prompt) -> dict[str, Any]:

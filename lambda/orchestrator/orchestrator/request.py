@@ -12,7 +12,9 @@ JsonObject = dict[str, Any]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(
+        strict=True, extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=()
+    )
 
 
 class TextPart(_Strict):
@@ -122,9 +124,24 @@ class ChatRequest(_Strict):
 
     @property
     def question(self) -> str:
-        """The last user message, which the sources are searched for."""
-        users = (message.text for message in reversed(self.messages) if message.role == "user")
-        return next(users, "").strip()
+        """The last user message."""
+        return next(iter(self._user_texts()), "")
+
+    @property
+    def searches(self) -> list[str]:
+        """What to search sources for, in this order, until some are found.
+
+        First the question, then the question with the user message before it, without which "And the
+        other one?" means nothing. The question leads, since the encoder cuts off the end of a long text.
+        """
+        if not self.question:
+            return []
+        question, *before = self._user_texts()[:2]
+        return [question, *(f"{question}\n{text}" for text in before if text)]
+
+    def _user_texts(self) -> list[str]:
+        """Texts of the user messages, last first."""
+        return [message.text.strip() for message in reversed(self.messages) if message.role == "user"]
 
     @property
     def output_limit(self) -> tuple[str, int] | None:
