@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import io
+import os
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from twin.cli import commands
 from twin.cli.main import main
+from twin.cli.output import say
+from twin.deployment.bring_up import LocalDeployment
 from twin.deployment.cdk import CdkError
+from twin.local import lifecycle
 from twin.settings import SettingsError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -46,3 +53,62 @@ def test_commands_say_that_the_local_cloud_does_not_run(
     monkeypatch.setattr(commands, "STATE", tmp_path)
     assert main(words) == 1
     assert capsys.readouterr().err == "error: the local cloud does not run; `make up` starts it\n"
+
+
+def _doing(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
+    """Let `twin status` do `act`."""
+
+    def status(parsed: argparse.Namespace) -> int:
+        del parsed
+        act()
+        return 0
+
+    monkeypatch.setattr(commands, "status", status)
+
+
+def test_a_folder_that_may_not_be_written_is_one_message(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse() -> None:
+        raise PermissionError(13, "Permission denied", "/state/cloud.log")
+
+    _doing(monkeypatch, refuse)
+    assert main(["status"]) == 1
+    assert capsys.readouterr().err == "error: /state/cloud.log: Permission denied\n"
+
+
+def test_a_terminal_without_unicode_is_spoken_to_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+    _doing(monkeypatch, lambda: say("✓ done…"))
+    assert main(["status"]) == 0
+    assert written.getvalue() == b"? done?\n"
+
+
+def test_loopback_is_reached_without_the_proxy_that_the_environment_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: dict[str, str] = {}
+    monkeypatch.setattr(os, "environ", {"HTTP_PROXY": "http://proxy:3128"})
+    _doing(monkeypatch, lambda: seen.update(os.environ))
+    main(["status"])
+    assert seen["no_proxy"] == "127.0.0.1,localhost"
+
+
+def test_a_cloud_that_ends_during_the_deploy_is_named_instead_of_the_refused_connections(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "cloud.log"
+    cloud = lifecycle.Cloud(1, 4566, "http://127.0.0.1:4566", log)
+
+    def fail(deployment: LocalDeployment, progress: object) -> None:
+        raise CdkError("connect ECONNREFUSED 127.0.0.1:4566")
+
+    monkeypatch.setattr(commands, "STATE", tmp_path)
+    monkeypatch.setattr(lifecycle, "start", lambda options: cloud)
+    monkeypatch.setattr(LocalDeployment, "bootstrap", lambda deployment: False)
+    monkeypatch.setattr(LocalDeployment, "deploy", fail)
+    assert main(["up"]) == 1
+    assert capsys.readouterr().err == (
+        f"error: the local cloud ended during the deploy; its log is {log}. Try again\n"
+    )

@@ -62,5 +62,5 @@ def test_a_failure_says_what_failed_and_where_all_of_it_is(cdk: MakeCdk, tmp_pat
 def test_bootstrap_needs_no_app(cdk: MakeCdk, tmp_path: Path) -> None:
     cdk("print(sys.argv[1:])").bootstrap("000000000000")
     assert (tmp_path / "state" / "cdk.log").read_text() == (
-        "['bootstrap', 'aws://000000000000/us-east-1', '--app', '']\n"
+        "['bootstrap', 'aws://000000000000/us-east-1', '--app', '', '--no-notices']\n"
     )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from twin.deployment.target import Target
+from twin.deployment.target import Target, loopback_without_proxy
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 
 def test_the_local_environment_is_the_local_cloud(tmp_path: Path) -> None:
@@ -51,3 +53,32 @@ def test_a_real_account_keeps_the_caller_s_credentials(tmp_path: Path) -> None:
     target = Target.of("prod", region="eu-west-1", port=4599, state=tmp_path)
     variables = target.process_environment({"AWS_PROFILE": "production"})
     assert variables == {"AWS_PROFILE": "production", "AWS_REGION": "eu-west-1"}
+
+
+def test_the_caller_s_aws_files_are_not_read_for_the_local_cloud(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "config"
+    config.write_text("[profile\nbroken")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(config))
+    monkeypatch.setenv("AWS_PROFILE", "production")
+    client = Target.of("local", region="us-east-1", port=4599, state=tmp_path).client("s3")
+    assert client._request_signer._credentials.access_key == "test"
+
+
+def test_the_cdk_command_line_calls_nobody_but_the_local_cloud(tmp_path: Path) -> None:
+    target = Target.of("local", region="us-east-1", port=4599, state=tmp_path)
+    variables = target.process_environment({"CDK_DISABLE_CLI_TELEMETRY": "false"})
+    assert variables["CDK_DISABLE_CLI_TELEMETRY"] == "true"
+    assert variables["CDK_DISABLE_VERSION_CHECK"] == "true"
+
+
+def test_no_proxy_is_used_for_loopback() -> None:
+    expected = "corp.example,127.0.0.1,localhost"
+    assert loopback_without_proxy({"NO_PROXY": "corp.example"}) == {
+        "no_proxy": expected,
+        "NO_PROXY": expected,
+    }
+    assert loopback_without_proxy({})["no_proxy"] == "127.0.0.1,localhost"
+    assert loopback_without_proxy({"no_proxy": "*"}) == {}

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from twin.cli.output import bold, dim, say, step
 from twin.deployment.bring_up import LocalDeployment
-from twin.deployment.cdk import Cdk
+from twin.deployment.cdk import Cdk, CdkError
 from twin.deployment.connection import Connection
 from twin.deployment.outputs import Deployment, NotDeployedError
 from twin.deployment.target import LOCAL_ENVIRONMENT, Target
+from twin.deployment.turn import turn
 from twin.settings import Environment, load
 
 if TYPE_CHECKING:
@@ -41,11 +42,16 @@ def connection_of(target: Target) -> Connection:
 
 def up(parsed: argparse.Namespace) -> int:
     """Start, deploy, fill and ask; each step is harmless when it was done before."""
+    environment = environment_of(LOCAL_ENVIRONMENT)
+    with turn(STATE):
+        return _up(parsed, environment)
+
+
+def _up(parsed: argparse.Namespace, environment: Environment) -> int:
     from twin.cli.ask import ask as put
-    from twin.cli.corpus import sync_corpus
+    from twin.cli.corpus import load_samples
     from twin.local import lifecycle
 
-    environment = environment_of(LOCAL_ENVIRONMENT)
     local = LocalDeployment(ROOT, STATE, parsed.port, environment)
     say(bold("LLM Twin Stack") + dim(", environment local"))
     with step("local cloud") as current:
@@ -63,10 +69,16 @@ def up(parsed: argparse.Namespace) -> int:
             done[stack] = changed
             current.update(f"{stack} {'deployed' if changed else 'unchanged'}")
 
-        deployment = local.deploy(progress)
+        try:
+            deployment = local.deploy(progress)
+        except CdkError as error:
+            if lifecycle.status(STATE) is None:
+                message = f"the local cloud ended during the deploy; its log is {cloud.log}. Try again"
+                raise CdkError(message) from error
+            raise
         changed = sum(done.values())
         current.note(f"{len(done)} stacks, {changed or 'none'} changed")
-    sync_corpus(deployment, SAMPLES, wait=True, yes=True)
+    load_samples(deployment, SAMPLES)
     connection = connection_of(deployment.target)
     connection.write(CONNECTION)
     say()

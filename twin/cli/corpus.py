@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from stacks.naming import Outputs
 from twin.cli.output import Step, dim, say, step
 from twin.corpus import Buckets, Progress, SyncReport, sync
+from twin.corpus.bucket import CorpusBucket
+from twin.corpus.files import scan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,6 +19,18 @@ if TYPE_CHECKING:
 
 _SHOWN = 10
 _VERBS = {"compare": "compared", "upload": "uploaded", "remove": "removed", "index": "searchable"}
+
+
+def load_samples(deployment: Deployment, samples: Path) -> None:
+    """Make the corpus equal to the samples, unless it holds documents that are none of them."""
+    bucket = CorpusBucket(deployment.target.client("s3"), deployment.output("storage", Outputs.CORPUS_BUCKET))
+    own = bucket.keys() - scan(samples).files.keys()
+    if not own:
+        sync_corpus(deployment, samples, wait=True, yes=True)
+        return
+    with step("corpus") as current:
+        plural = "" if len(own) == 1 else "s"
+        current.note(f"left as it is: it holds {len(own)} file{plural} that the samples do not have")
 
 
 def sync_corpus(deployment: Deployment, directory: Path, *, wait: bool, yes: bool) -> SyncReport:

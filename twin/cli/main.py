@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import io
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +14,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from twin.cli.output import fail
 from twin.deployment.cdk import CdkError
 from twin.deployment.outputs import NotDeployedError
-from twin.deployment.target import DEFAULT_PORT, LOCAL_ENVIRONMENT
+from twin.deployment.target import DEFAULT_PORT, LOCAL_ENVIRONMENT, loopback_without_proxy
+from twin.deployment.turn import BusyError
 from twin.settings import SettingsError
 
 if TYPE_CHECKING:
@@ -84,7 +87,7 @@ def _handlers() -> dict[str, Callable[[argparse.Namespace], int]]:
 
 def _expected_errors() -> tuple[type[Exception], ...]:
     """Collect the errors whose message is meant for the person at the terminal."""
-    errors: list[type[Exception]] = [SettingsError, CdkError, NotDeployedError]
+    errors: list[type[Exception]] = [SettingsError, CdkError, NotDeployedError, BusyError]
     # Present only when a command has loaded them; the names cannot be imported without their packages.
     for module, name in (
         ("twin.corpus", "CorpusError"),
@@ -99,12 +102,19 @@ def _expected_errors() -> tuple[type[Exception], ...]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the process's exit status."""
     parsed = build_parser().parse_args(arguments)
+    os.environ.update(loopback_without_proxy(os.environ))
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a sign shows a question mark.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         return _handlers()[parsed.command](parsed)
     except _expected_errors() as error:
         fail(str(error))
     except (ClientError, BotoCoreError) as error:
         fail(f"the cloud refused or could not be reached: {error}")
+    except PermissionError as error:
+        fail(f"{error.filename}: {error.strerror}")
     except KeyboardInterrupt:
         print(file=sys.stderr)
         return 130

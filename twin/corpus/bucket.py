@@ -33,10 +33,13 @@ class CorpusBucket:
         self._s3 = s3
         self._name = name
 
+    def keys(self) -> set[str]:
+        """The keys of all objects."""
+        return set(self._etags())
+
     def objects(self) -> dict[str, RemoteObject]:
         """All objects by key. The notes of the sync are not in a listing: each object is asked for them."""
-        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._name)
-        etags = {each["Key"]: each["ETag"] for page in pages for each in page.get("Contents", ())}
+        etags = self._etags()
         return {
             key: RemoteObject(etags[key], sha256) for key, sha256 in in_parallel(self._sha256, etags).items()
         }
@@ -56,6 +59,10 @@ class CorpusBucket:
         for start in range(0, len(keys), _DELETE_BATCH):
             objects = [{"Key": key} for key in keys[start : start + _DELETE_BATCH]]
             self._s3.delete_objects(Bucket=self._name, Delete={"Objects": objects, "Quiet": True})
+
+    def _etags(self) -> dict[str, str]:
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._name)
+        return {each["Key"]: each["ETag"] for page in pages for each in page.get("Contents", ())}
 
     def _sha256(self, key: str) -> str | None:
         metadata: Mapping[str, str] = self._s3.head_object(Bucket=self._name, Key=key)["Metadata"]

@@ -40,7 +40,8 @@ class Cdk:
     def bootstrap(self, account: str) -> None:
         """Create the bootstrap stack: the bucket and roles through which `cdk deploy` works."""
         # No app is needed to bootstrap; naming one would cost a synth.
-        self._quietly(["bootstrap", f"aws://{account}/{self.target.region}", "--app", ""], _ignore)
+        words = ["bootstrap", f"aws://{account}/{self.target.region}", "--app", "", "--no-notices"]
+        self._quietly(words, _ignore)
 
     def deploy(self, progress: Callable[[str, bool], None], stacks: Sequence[str] = ("--all",)) -> None:
         """Deploy the named stacks, or every one, calling `progress(stack, changed)` as each one is done."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 LOCAL_ENVIRONMENT = "local"
 LOCAL_CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 DEFAULT_PORT = 4566
+_LOOPBACK = ("127.0.0.1", "localhost")
 
 _CLIENT_CONFIG = Config(retries={"mode": "standard", "max_attempts": 5}, max_pool_connections=32)
 
@@ -43,7 +46,7 @@ class Target:
         """Return a boto3 client for `service`."""
         if not self.is_local:
             return boto3.client(service, region_name=self.region, config=_CLIENT_CONFIG)
-        return boto3.client(
+        return _session_without_profile().client(
             service,
             region_name=self.region,
             endpoint_url=self.endpoint_url,
@@ -57,7 +60,8 @@ class Target:
 
         For the local cloud every `AWS_*` variable of the caller is left out, so that no profile or
         credential of a real account can be used by mistake, and the CDK command line gets a home of
-        its own, because it caches the account of an access key under the home directory.
+        its own, because it caches the account of an access key under the home directory. It calls nobody
+        but the local cloud: telemetry and the check for a newer version are off.
         """
         inherited = dict(os.environ if base is None else base)
         if self.endpoint_url is None or self.home is None:
@@ -72,6 +76,33 @@ class Target:
                 "AWS_DEFAULT_REGION": self.region,
                 "AWS_ENDPOINT_URL": self.endpoint_url,
                 "AWS_EC2_METADATA_DISABLED": "true",
+                "CDK_DISABLE_CLI_TELEMETRY": "true",
+                "CDK_DISABLE_VERSION_CHECK": "true",
                 "HOME": str(self.home),
             }
         )
+
+
+@cache
+def _session_without_profile() -> boto3.Session:
+    """Return a session that reads no profile and none of the caller's AWS files, which may be broken."""
+    nothing = {
+        "profile": (None, [], None, None),
+        "config_file": (None, [], os.devnull, None),
+        "credentials_file": (None, [], os.devnull, None),
+        "ca_bundle": (None, [], None, None),
+    }
+    return boto3.Session(botocore_session=botocore.session.Session(session_vars=nothing))
+
+
+def loopback_without_proxy(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that add loopback to those hosts that no proxy is used for.
+
+    Both spellings are set, since each tool reads another one first.
+    """
+    listed = variables.get("no_proxy") or variables.get("NO_PROXY") or ""
+    hosts = [host.strip() for host in listed.split(",") if host.strip()]
+    if "*" in hosts:
+        return {}
+    value = ",".join(dict.fromkeys([*hosts, *_LOOPBACK]))
+    return {"no_proxy": value, "NO_PROXY": value}
