@@ -29,6 +29,13 @@ from tests.settings.conftest import LoadChanged, Refusal
             ),
         ),
         (
+            {"realtime.instance_types": ["ml.m5.xlarge"]},
+            (
+                'realtime.instance_types.0 is "ml.m5.xlarge"; '
+                "accepted: a GPU type that SageMaker hosts endpoints on, such as ml.g5.xlarge"
+            ),
+        ),
+        (
             {"realtime.instance_types.1": "ml.g6e.xlarge"},
             'realtime.instance_types.1 is "ml.g6e.xlarge"; accepted: each type once',
         ),
@@ -141,6 +148,13 @@ from tests.settings.conftest import LoadChanged, Refusal
             'network.availability_zones.1 is "us-west-2a"; accepted: a zone of us-east-1, such as us-east-1a',
         ),
         (
+            {"region": "eu-south-1", "network.availability_zones": ["eu-south-1a", "eu-south-1b"]},
+            (
+                'model.image.account is "763104351884"; accepted: 692866216735, under which AWS publishes '
+                "the image in eu-south-1, or an account of yours"
+            ),
+        ),
+        (
             {"network.cidr": "10.0.0.1/16"},
             (
                 'network.cidr is "10.0.0.1/16"; '
@@ -172,3 +186,22 @@ def test_fp8_is_accepted_where_every_gpu_has_it(load_changed: LoadChanged) -> No
 def test_cuda_12_images_run_on_newer_drivers(load_changed: LoadChanged) -> None:
     environment = load_changed({"model.image.tag": "0.20.0-gpu-py312-cu128-ubuntu24.04-sagemaker"})
     assert environment.model.image.cuda == (12, 8)
+
+
+@pytest.mark.parametrize("account", ["692866216735", "111122223333"])
+def test_images_come_from_the_regions_publisher_or_an_account_of_ones_own(
+    load_changed: LoadChanged, account: str
+) -> None:
+    zones = ["eu-south-1a", "eu-south-1b"]
+    environment = load_changed(
+        {"region": "eu-south-1", "network.availability_zones": zones, "model.image.account": account}
+    )
+    assert environment.model.image.account == account
+
+
+def test_copies_are_as_many_on_an_instance_as_its_memory_holds(load_changed: LoadChanged) -> None:
+    environment = load_changed(
+        {"realtime.instance_types": ["ml.g5.12xlarge"], "realtime.memory_mib_per_copy": 65_536}
+    )
+    assert environment.realtime.copies.max == 6
+    assert environment.realtime.max_instances == 3

@@ -88,8 +88,12 @@ def test_every_problem_is_listed_at_once(refusal: Refusal) -> None:
             {"model.source.registry_version": None, "model.source.s3_uri": "s3://models/twin"},
             (
                 'model.source.s3_uri is "s3://models/twin"; '
-                "accepted: text such as 's3://my-models/llm-twin-8b/3/' (S3 URI)"
+                "accepted: text such as 's3://my-models/llm-twin-8b/3/' (S3 URI that ends with /)"
             ),
+        ),
+        (
+            {"api.clients": {}},
+            "api.clients is {}; accepted: a mapping of names to values with at least one entry (tier names)",
         ),
         (
             {"api.clients": {"Website": "partner"}},
@@ -134,6 +138,24 @@ def test_key_given_twice_names_the_line(folder: Path) -> None:
         load(path)
     assert str(raised.value) == (
         "environments/prod.yaml: name is given twice, again on line 3; accepted: each key once"
+    )
+
+
+def test_key_that_is_no_text_names_the_line(folder: Path) -> None:
+    path = folder / "prod.yaml"
+    path.write_text("name: prod\n? [region]\n: us-east-1\n")
+    with pytest.raises(SettingsError) as raised:
+        load(path)
+    assert str(raised.value) == "environments/prod.yaml: line 2 has a key that is no text; accepted: texts"
+
+
+def test_value_that_contains_itself_is_refused(folder: Path) -> None:
+    path = folder / "prod.yaml"
+    path.write_text("name: &name [*name]\n")
+    with pytest.raises(SettingsError) as raised:
+        load(path)
+    assert str(raised.value) == (
+        "environments/prod.yaml: has a value that contains itself; accepted: values that end"
     )
 
 

@@ -60,7 +60,8 @@ class SchemaReader:
         kind = schema.get("type")
         if kind == "object":
             keys = ", ".join(schema.get("properties", {}))
-            return f"a mapping with the keys {keys}" if keys else "a mapping of names to values"
+            entries = " with at least one entry" if schema.get("minProperties") else ""
+            return f"a mapping with the keys {keys}" if keys else f"a mapping of names to values{entries}"
         if kind == "array":
             return f"a list of {_count(schema)}"
         return _NOUNS.get(str(kind), "a value") + _bounds(schema) + _shape(schema)

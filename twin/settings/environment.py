@@ -14,6 +14,7 @@ from twin.settings.local import LocalSettings
 from twin.settings.model import ModelSettings
 from twin.settings.network import NetworkSettings
 from twin.settings.persona import Persona
+from twin.settings.publishers import PUBLISHER, REGIONAL_PUBLISHERS
 from twin.settings.realtime import RealtimeSettings
 from twin.settings.retrieval import RetrievalSettings
 
@@ -126,6 +127,18 @@ class Environment(Section):
                     zone,
                     f"a zone of {self.region}, such as {self.region}a",
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _image_is_published_in_region(self) -> Self:
+        publisher = REGIONAL_PUBLISHERS.get(self.region, PUBLISHER)
+        account = self.model.image.account
+        if account in {PUBLISHER, *REGIONAL_PUBLISHERS.values()} - {publisher}:
+            refuse(
+                "model.image.account",
+                account,
+                f"{publisher}, under which AWS publishes the image in {self.region}, or an account of yours",
+            )
         return self
 
     @property

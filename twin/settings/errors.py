@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -25,9 +25,19 @@ def settings_error(file: str, error: ValidationError, reader: SchemaReader) -> S
     return SettingsError("\n".join(_lines(file, error.errors(include_url=False), reader)))
 
 
-def _lines(file: str, problems: Iterable[ErrorDetails], reader: SchemaReader) -> Iterable[str]:
+def _lines(file: str, problems: Sequence[ErrorDetails], reader: SchemaReader) -> Iterable[str]:
     for problem in problems:
+        if _follows_from_another(problem, problems):
+            continue
         yield f"{file}: {_line(problem, reader)}"
+
+
+def _follows_from_another(problem: ErrorDetails, problems: Sequence[ErrorDetails]) -> bool:
+    """Whether a list counts as too short because one of its values was refused."""
+    length = len(problem["loc"])
+    return problem["type"] == "too_short" and any(
+        len(other["loc"]) > length and other["loc"][:length] == problem["loc"] for other in problems
+    )
 
 
 def _line(problem: ErrorDetails, reader: SchemaReader) -> str:

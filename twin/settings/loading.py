@@ -26,8 +26,10 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()
         for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode):
+                raise SettingsError(f"{self.name}: line {line} has a key that is no text; accepted: texts")
             if key.value in seen:
-                line = key.start_mark.line + 1
                 raise SettingsError(
                     f"{self.name}: {key.value} is given twice, again on line {line}; accepted: each key once"
                 )
@@ -42,9 +44,9 @@ def load(path: Path) -> Environment:
         SettingsError: the file is absent, is not YAML, or holds a value that is not accepted.
     """
     shown = f"{path.parent.name}/{path.name}"
-    data = _parse(path, shown)
+    document = _parse(path, shown)
     try:
-        environment = Environment.model_validate_json(json.dumps(data, default=str), strict=True)
+        environment = Environment.model_validate_json(document, strict=True)
     except ValidationError as error:
         raise settings_error(shown, error, SchemaReader(Environment.model_json_schema())) from None
     if environment.name != path.stem:
@@ -54,7 +56,8 @@ def load(path: Path) -> Environment:
     return environment
 
 
-def _parse(path: Path, shown: str) -> Any:
+def _parse(path: Path, shown: str) -> str:
+    """The file as JSON."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -67,9 +70,16 @@ def _parse(path: Path, shown: str) -> Any:
     try:
         loader = _Loader(text)
         loader.name = shown
-        return loader.get_single_data()
+        return _as_json(loader.get_single_data(), shown)
     except yaml.YAMLError as error:
         raise SettingsError(f"{shown}: is not YAML{_why(error)}") from None
+
+
+def _as_json(data: Any, shown: str) -> str:
+    try:
+        return json.dumps(data, default=str)
+    except ValueError:
+        raise SettingsError(f"{shown}: has a value that contains itself; accepted: values that end") from None
 
 
 def _why(error: yaml.YAMLError) -> str:

@@ -9,6 +9,7 @@ from pydantic import model_validator
 
 from twin.settings.accelerators import DataType, Quantization
 from twin.settings.base import Section, refuse, setting
+from twin.settings.publishers import PUBLISHER
 
 InferenceAmi = Literal[
     "al2-ami-sagemaker-inference-gpu-2",
@@ -40,8 +41,8 @@ class ModelSource(Section):
     """Where the weights come from: an S3 prefix, or a version in the Model Registry."""
 
     s3_uri: str | None = setting(
-        "S3 prefix that holds the uncompressed weights; it ends with '/'.",
-        unit="S3 URI",
+        "S3 prefix that holds the uncompressed weights.",
+        unit="S3 URI that ends with /",
         default=None,
         pattern=_S3_PREFIX,
         examples=["s3://my-models/llm-twin-8b/3/"],
@@ -56,7 +57,7 @@ class ModelSource(Section):
     artifacts_uri: str | None = setting(
         "S3 prefix that a registered version's weights are read from. "
         "Default: the models/ prefix of this environment's exchange bucket.",
-        unit="S3 URI",
+        unit="S3 URI that ends with /",
         default=None,
         pattern=_S3_PREFIX,
         examples=["s3://shared-models/llm-twin-8b/"],
@@ -90,9 +91,9 @@ class ContainerImage(Section):
     """AWS's vLLM container and the host image whose driver it needs."""
 
     account: str = setting(
-        "Account that publishes the image.",
+        "Account that publishes the image; AWS has another one in some regions.",
         unit="AWS account id",
-        default="763104351884",
+        default=PUBLISHER,
         pattern=r"^\d{12}$",
     )
     repository: str = setting(

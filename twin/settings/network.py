@@ -17,7 +17,8 @@ class NetworkSettings(Section):
         "Address range.", unit="CIDR block", default="10.40.0.0/16", examples=["10.40.0.0/16"]
     )
     availability_zones: tuple[str, ...] = setting(
-        "Zones to spread over; named here, so that synthesis looks nothing up.",
+        "Zones to spread over; named here, so that synthesis looks nothing up. "
+        "Once deployed, zones can be added at the end, not removed or moved.",
         unit="zone names",
         min_length=2,
         max_length=6,
