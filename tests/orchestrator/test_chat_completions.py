@@ -236,7 +236,15 @@ async def test_each_request_leaves_a_record(harness: Harness, stream: bool) -> N
 
 
 @pytest.mark.parametrize(
-    ("given", "kept"), [("my-request.1", True), ("short", False), ("with space 123", False)]
+    ("given", "kept"),
+    [
+        ("my-request.1", True),
+        ("short", False),
+        ("a" * 64, True),
+        ("a" * 65, False),
+        ("with space 123", False),
+        ("my-request.1,2", False),
+    ],
 )
 async def test_a_client_may_name_its_request(harness: Harness, given: str, kept: bool) -> None:
     response = await harness.request("GET", "/health", headers={"x-request-id": given})

@@ -299,6 +299,7 @@ async def test_a_client_that_goes_away_ends_the_generation(
     harness: Harness, script: list[Any], stream: bool
 ) -> None:
     harness.model = FakeModel(script)
+    harness.pace = Pace(total=60)
     sent = await go_away_after_start(harness, stream=stream)
     assert harness.model.closed == 1
     [record] = harness.telemetry.records
@@ -307,12 +308,21 @@ async def test_a_client_that_goes_away_ends_the_generation(
     assert started == ([200] if stream and len(script) > 1 else [499])
 
 
-async def go_away_after_start(harness: Harness, *, stream: bool) -> list[dict[str, Any]]:
-    """Post a question over ASGI, and disconnect while the model is silent."""
+async def test_a_client_may_go_away_before_its_question_is_complete(harness: Harness) -> None:
+    await go_away_after_start(harness, stream=False, complete=False)
+    assert harness.model.bodies == []
+    [record] = harness.telemetry.records
+    assert (record.outcome, record.status, record.error) == ("client_disconnected", 499, None)
+
+
+async def go_away_after_start(
+    harness: Harness, *, stream: bool, complete: bool = True
+) -> list[dict[str, Any]]:
+    """Post a question over ASGI, and disconnect while the model is silent, or within the question."""
     fields = '{"model":"%s","messages":[{"role":"user","content":"Hi"}],"stream":%s}'
     body = (fields % (MODEL, str(stream).lower())).encode()
     incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-    incoming.put_nowait({"type": "http.request", "body": body, "more_body": False})
+    incoming.put_nowait({"type": "http.request", "body": body, "more_body": not complete})
     sent: list[dict[str, Any]] = []
 
     async def send(message: Any) -> None:

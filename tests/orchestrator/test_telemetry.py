@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any
 
 import pytest
-from orchestrator.errors import NoCapacityError, ThrottledError
+from orchestrator.errors import NoCapacityError, RetrievalUnavailableError, ThrottledError
 from orchestrator.telemetry import PowertoolsTelemetry, Record
 
 from tests.orchestrator.fakes import environment
@@ -89,6 +89,16 @@ def test_a_failure_is_a_warning_with_its_cause(record: Record, capsys: pytest.Ca
     assert (log["level"], log["status"], log["outcome"]) == ("WARNING", 503, "no_capacity")
     assert log["error"] == "ValueError: no capacity at arn:x"
     assert metrics["outcome"] == "no_capacity"
+
+
+def test_an_answer_for_want_of_sources_is_a_warning(
+    record: Record, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record.note(RetrievalUnavailableError())
+    log, metrics = ended(record, capsys)
+    assert (log["level"], log["status"], log["outcome"]) == ("WARNING", 200, "ok")
+    assert log["error"].startswith("RetrievalUnavailableError: ")
+    assert metrics["outcome"] == "ok"
 
 
 def test_a_clients_failure_is_no_warning(record: Record, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from orchestrator.chat import Adapters, Chat
@@ -61,11 +61,11 @@ def _add_routes(
 
     @app.post("/v1/chat/completions")
     async def create_chat_completion(request: Request) -> Response:
-        parsed = parse_request(await read_body(request.stream()))
         record: Record = request.state.record
         try:
+            parsed = parse_request(await read_body(request.stream()))
             return await until_disconnect(request.receive, _answer(chat, parsed, record))
-        except ClientDisconnectedError:
+        except (ClientDisconnect, ClientDisconnectedError):
             record.outcome = CLIENT_DISCONNECTED
             return Response(status_code=CLIENT_CLOSED_REQUEST)
 

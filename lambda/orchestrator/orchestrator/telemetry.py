@@ -90,7 +90,9 @@ class PowertoolsTelemetry:
     def request_ended(self, record: Record) -> None:
         fields = {name: value for name, value in asdict(record).items() if value is not None}
         del fields["started"]
-        log = self._logger.warning if record.status >= 500 else self._logger.info
+        answered_without_sources = record.outcome == OK and record.error is not None
+        warn = record.status >= 500 or answered_without_sources
+        log = self._logger.warning if warn else self._logger.info
         if record.path != "/health":
             log("request", extra=fields)
         if record.path == "/v1/chat/completions":
