@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -169,8 +170,9 @@ async def test_whatever_is_wrong_the_sources_are_unavailable(
     stub, url = aws
     stub.script(reply)
     retriever = s3_vectors(pool, url, BackgroundEncoder(FakeEncoder), timeout_seconds=0.3)
-    with pytest.raises(RetrievalUnavailableError):
-        await retriever.search("Why?", 3, None)
+    async with asyncio.timeout(10):
+        with pytest.raises(RetrievalUnavailableError):
+            await retriever.search("Why?", 3, None)
 
 
 async def test_a_filter_that_the_index_refuses_is_the_clients_mistake(
