@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -67,3 +68,34 @@ def test_the_hash_covers_content_and_attributes(tmp_path: Path) -> None:
         LocalFile("a.md", path, attributes).read()[1] for attributes in ({}, {"title": "A"}, {"author": "A"})
     )
     assert len({plain, titled, other}) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("new\nline.md", "'new\\nline.md': rename it; a path must be UTF-8 without control characters"),
+        (os.fsdecode(b"\xe9.md"), "'\\udce9.md': rename it; a path must be UTF-8 without control characters"),
+    ],
+)
+def test_a_path_that_can_be_no_key_is_refused(tmp_path: Path, name: str, message: str) -> None:
+    (tmp_path / name).write_text("Words.")
+    with pytest.raises(CorpusError) as caught:
+        scan(tmp_path)
+    assert str(caught.value) == message
+
+
+def test_a_path_that_is_too_long_for_a_key_is_refused(tmp_path: Path) -> None:
+    for length in (200, 201):
+        folder = tmp_path / str(length)
+        nested = folder / "/".join(["d" * 199] * 4)
+        nested.mkdir(parents=True)
+        (nested / ("é" * 97 + ".md").rjust(length - 97, "f")).write_text("Words.")
+        assert length == 201 or len(scan(folder).files) == 1
+    with pytest.raises(CorpusError, match=r"é\.md: the path takes 1001 bytes, the limit is 1000$"):
+        scan(folder)
+
+
+def test_a_file_that_went_away_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError) as caught:
+        LocalFile("a.md", tmp_path / "a.md", {}).read()
+    assert str(caught.value) == "a.md: cannot be read: No such file or directory"

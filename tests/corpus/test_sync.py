@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,9 @@ from ingestion.parse import EXTENSIONS as PARSED_EXTENSIONS
 
 from tests.corpus.conftest import Bench
 from twin.corpus import EXTENSIONS, CorpusError, DocumentError, Progress, StalledError, sync
+from twin.corpus.bucket import RemoteObject
+from twin.corpus.index_state import IndexRecord
+from twin.corpus.waiting import Clock, wait_until_indexed
 
 
 def test_what_is_new_is_uploaded_with_its_hash_and_type(bench: Bench) -> None:
@@ -182,3 +187,69 @@ def test_progress_is_told_in_every_stage(bench: Bench) -> None:
     assert stages == ["compare", "upload", "remove", "index"]
     uploads = [each for each in bench.progress if each.stage == "upload"]
     assert uploads == [Progress("upload", 1, 2), Progress("upload", 2, 2)]
+
+
+def test_a_removal_that_was_refused_is_an_error(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.write("a.md", "Words.")
+    bench.sync()
+    (bench.folder / "a.md").unlink()
+    refused = {"Errors": [{"Key": "a.md", "Code": "AccessDenied", "Message": "Access Denied"}]}
+    monkeypatch.setattr(bench.s3, "delete_objects", lambda **_: refused)
+    with pytest.raises(CorpusError) as caught:
+        bench.sync()
+    assert str(caught.value) == (
+        "1 documents were not removed, the first of them a.md: AccessDenied: Access Denied"
+    )
+
+
+def test_an_object_that_another_sync_removes_meanwhile_is_passed_over(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.md", "b.md"):
+        bench.write(name, "Words.")
+    bench.sync()
+    head = bench.s3.head_object
+
+    def head_after_removal(**arguments: str) -> object:
+        if arguments["Key"] == "a.md":
+            bench.s3.delete_object(**arguments)
+        return head(**arguments)
+
+    monkeypatch.setattr(bench.s3, "head_object", head_after_removal)
+    report = bench.sync()
+    assert (report.uploaded, report.unchanged) == (1, 1)
+    assert bench.keys() == ["a.md", "b.md"]
+
+
+WRITTEN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def record(
+    *, etag: str = "1", sha256: str = "a", busy: bool = False, written: datetime = WRITTEN
+) -> IndexRecord:
+    return IndexRecord(etag, sha256, busy, documents=0, errors=(), written=written)
+
+
+def test_the_same_content_of_another_sync_will_do() -> None:
+    assert record(etag="1").is_of(RemoteObject("2", "a"))
+    assert not record(etag="1").is_of(RemoteObject("1", "b"))
+    assert not record(busy=True).is_of(RemoteObject("1", "a"))
+
+
+def test_a_record_that_is_written_again_and_again_is_no_stall(bench: Bench) -> None:
+    """As during one long document, whose record stays the same until its last vector."""
+
+    @dataclass
+    class Writing:
+        reads: int = 0
+
+        def read(self) -> dict[str, IndexRecord]:
+            self.reads += 1
+            return {"a": record(busy=self.reads < 60, written=WRITTEN + timedelta(seconds=self.reads))}
+
+    def sleep(seconds: float) -> None:
+        bench.now += seconds
+
+    clock = Clock(lambda: bench.now, sleep)
+    wait_until_indexed({"a": RemoteObject("1", "a")}, Writing(), clock, lambda _: None, stall_seconds=5)
+    assert bench.now > 25

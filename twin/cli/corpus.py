@@ -65,7 +65,11 @@ def _asker(current: Step) -> Callable[[Sequence[str]], bool]:
         if not sys.stdin.isatty():
             say(dim("Kept, since nobody can be asked here; --yes removes them."))
             return False
-        return input("Remove them? [y/N] ").strip().lower() in {"y", "yes"}
+        try:
+            return input("Remove them? [y/N] ").strip().lower() in {"y", "yes"}
+        except EOFError:
+            say()
+            return False
 
     return ask
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, TypeVar
 
+from botocore.exceptions import ClientError
+
+from twin.corpus.errors import CorpusError
 from twin.corpus.files import LocalFile
 
 WORKERS = 8
@@ -35,14 +39,12 @@ class CorpusBucket:
 
     def keys(self) -> set[str]:
         """The keys of all objects."""
-        return set(self._etags())
+        return set(self._keys())
 
     def objects(self) -> dict[str, RemoteObject]:
         """All objects by key. The notes of the sync are not in a listing: each object is asked for them."""
-        etags = self._etags()
-        return {
-            key: RemoteObject(etags[key], sha256) for key, sha256 in in_parallel(self._sha256, etags).items()
-        }
+        found = in_parallel(self._object, self._keys())
+        return {key: each for key, each in found.items() if each is not None}
 
     def upload(self, file: LocalFile) -> RemoteObject:
         content, sha256 = file.read()
@@ -58,15 +60,29 @@ class CorpusBucket:
     def remove(self, keys: tuple[str, ...]) -> None:
         for start in range(0, len(keys), _DELETE_BATCH):
             objects = [{"Key": key} for key in keys[start : start + _DELETE_BATCH]]
-            self._s3.delete_objects(Bucket=self._name, Delete={"Objects": objects, "Quiet": True})
+            answer = self._s3.delete_objects(Bucket=self._name, Delete={"Objects": objects, "Quiet": True})
+            # S3 answers 200 also when it refused to remove some, or all, of them.
+            if refused := answer.get("Errors"):
+                first = refused[0]
+                raise CorpusError(
+                    f"{len(refused)} documents were not removed, the first of them {first.get('Key')}: "
+                    f"{first.get('Code')}: {first.get('Message')}"
+                )
 
-    def _etags(self) -> dict[str, str]:
+    def _keys(self) -> list[str]:
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._name)
-        return {each["Key"]: each["ETag"] for page in pages for each in page.get("Contents", ())}
+        return [each["Key"] for page in pages for each in page.get("Contents", ())]
 
-    def _sha256(self, key: str) -> str | None:
-        metadata: Mapping[str, str] = self._s3.head_object(Bucket=self._name, Key=key)["Metadata"]
-        return metadata.get("sha256")
+    def _object(self, key: str) -> RemoteObject | None:
+        """The object; None when another sync has removed it since it was listed."""
+        try:
+            head = self._s3.head_object(Bucket=self._name, Key=key)
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+        metadata: Mapping[str, str] = head["Metadata"]
+        return RemoteObject(head["ETag"], metadata.get("sha256"))
 
 
 def in_parallel(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,9 @@ ATTRIBUTES = ("title", "url", "author", "kind", "language")
 MAX_METADATA_BYTES = 1_900
 """S3's limit for an object's metadata is 2 KB, of which the hash takes a part."""
 
+MAX_KEY_BYTES = 1_000
+"""S3's limit for a key is 1,024 bytes; the record of the document's indexing has a longer one."""
+
 _SAFE = " !\"#$&'()*+,/:;<=>?@[]^_`{|}~.-"
 
 
@@ -52,7 +56,10 @@ class LocalFile:
 
     def read(self) -> tuple[bytes, str]:
         """Return the content, and the SHA-256 over it and the attributes."""
-        content = self.path.read_bytes()
+        try:
+            content = self.path.read_bytes()
+        except OSError as error:
+            raise CorpusError(f"{self.key}: cannot be read: {error.strerror}") from error
         digest = hashlib.sha256(content)
         if self.attributes:
             digest.update(b"\0" + json.dumps(self.attributes, sort_keys=True).encode())
@@ -76,7 +83,7 @@ def scan(directory: Path) -> Folder:
     """Find the files below the folder; those whose path has a part that starts with a dot do not count.
 
     Raises:
-        CorpusError: the folder does not exist, or a sidecar is wrong or alone.
+        CorpusError: the folder does not exist, a path can be no key, or a sidecar is wrong or alone.
     """
     if not directory.is_dir():
         raise CorpusError(f"{directory} is not a folder")
@@ -87,10 +94,19 @@ def scan(directory: Path) -> Folder:
         raise CorpusError(f"{alone}: there is no {alone.removesuffix(SIDECAR_SUFFIX)} that can be indexed")
     files = {}
     for key in indexed:
+        _check_key(key)
         sidecar = paths.get(key + SIDECAR_SUFFIX)
         files[key] = LocalFile(key, paths[key], read_sidecar(sidecar) if sidecar else {})
     skipped = sorted(set(paths) - set(files) - sidecars)
     return Folder(files, tuple(skipped))
+
+
+def _check_key(key: str) -> None:
+    # Surrogates (Cs) stand for the bytes of a name that is not UTF-8.
+    if any(unicodedata.category(each) in {"Cc", "Cs"} for each in key):
+        raise CorpusError(f"{key!r}: rename it; a path must be UTF-8 without control characters")
+    if (size := len(key.encode())) > MAX_KEY_BYTES:
+        raise CorpusError(f"{key}: the path takes {size} bytes, the limit is {MAX_KEY_BYTES}")
 
 
 def read_sidecar(path: Path) -> dict[str, str]:
