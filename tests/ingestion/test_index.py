@@ -7,11 +7,14 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from ingestion.documents import Document, Problem
 from ingestion.index import BATCH_VECTORS, MAX_OBJECT_BYTES, Indexer, Outcome, OutOfTimeError
+from ingestion.plan import MAX_CHARACTERS, MAX_PROBLEMS, make_plan
+from ingestion.state import IndexState
 from ingestion.stores import ObjectHead
 from retrieval import vector_key
 
-from tests.ingestion.fakes import World
+from tests.ingestion.fakes import FakeEncoder, World
 
 FAR = 10_000.0
 KEY = "articles/scaling.md"
@@ -177,8 +180,8 @@ def test_a_document_that_became_bad_is_removed(world: World) -> None:
     ("document", "reason"),
     [
         (
-            {"id": "i" * 2_100, "text": "A"},
-            "id, author, kind, language and key take 2140 bytes of JSON, the limit is 2048",
+            {"id": "a", "text": "A", "author": "A" * 2_100},
+            "id, author, kind, language and key take 2155 bytes of JSON, the limit is 2048",
         ),
         (
             {"id": "a", "text": "A", "url": "u" * 41_000},
@@ -244,3 +247,32 @@ def test_no_chunk_is_lost_when_one_document_fills_several_requests(world: World)
     assert outcome.vectors > BATCH_VECTORS
     found = " ".join(world.vectors.texts())
     assert set(found.split()) == set(text.split())
+
+
+def test_of_very_many_bad_documents_the_first_are_named_and_the_others_counted(world: World) -> None:
+    bad = [{"text": f"Line {number}"} for number in range(MAX_PROBLEMS + 7)]
+    world.corpus.put("a.jsonl", lines(*bad, {"id": "good", "text": "Found."}))
+    assert settle(world, "a.jsonl") == Outcome("indexed", documents=1, vectors=1, problems=MAX_PROBLEMS + 1)
+    sent = world.dead_letters.messages
+    assert [each["line"] for each in sent[:MAX_PROBLEMS]] == list(range(1, MAX_PROBLEMS + 1))
+    assert len(sent) == MAX_PROBLEMS + 1
+    assert sent[-1]["reason"] == "7 more documents after this line cannot be indexed"
+    assert (sent[-1]["document"], sent[-1]["line"]) == (None, MAX_PROBLEMS)
+    assert world.vectors.texts() == ["Found."]
+
+
+def test_a_text_that_is_too_much_to_chunk_is_refused_before_it_is() -> None:
+    encoder = FakeEncoder()
+    for size, accepted in ((MAX_CHARACTERS, True), (MAX_CHARACTERS + 1, False)):
+        plan = make_plan("a.txt", IndexState(), [Document("a.txt", "x".ljust(size - 1) + "y")], encoder)
+        (problem,) = plan.problems
+        assert ("bytes of JSON" in problem.reason) is accepted
+    assert problem == Problem("the text has 4000001 characters, the limit is 4000000: split it", "a.txt")
+
+
+def test_the_largest_passage_counts_in_bytes_and_not_in_characters() -> None:
+    wide = "\u3000" * 9_000  # six bytes of JSON each
+    text = " ".join(["word"] * 200 + ["a" + " " * 20_000 + "b"] + ["word"] * 400 + [f"c{wide}d"])
+    plan = make_plan("a.txt", IndexState(), [Document("a.txt", text)], FakeEncoder())
+    assert plan.changes == ()
+    assert "bytes of JSON, the limit is 40960" in plan.problems[0].reason

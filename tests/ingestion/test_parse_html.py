@@ -76,3 +76,16 @@ def test_the_article_is_taken_where_there_is_no_main() -> None:
 
 def test_deep_nesting_is_read() -> None:
     assert page("<div>" * 2_000 + "words").text == "words"
+
+
+def test_a_page_of_several_articles_is_read_whole() -> None:
+    found = page(
+        "<header>Site</header><article><h2>One</h2><p>First.</p><article>Reply.</article></article>"
+        "<article><h2>Two</h2><p>Second.</p></article>"
+    )
+    assert found.text == "## One\n\nFirst.\n\nReply.\n\n## Two\n\nSecond."
+
+
+def test_a_single_article_is_read_without_the_page_around_it() -> None:
+    found = page("<p>Around.</p><article><p>First.</p><article>Reply.</article></article>")
+    assert found.text == "First.\n\nReply."

@@ -60,6 +60,7 @@ def test_absent_attributes_may_be_null_or_empty() -> None:
         (["a"], None, "not a JSON object"),
         ({"text": "A"}, None, "'id' is missing"),
         ({"id": "", "text": "A"}, None, "'id' is empty"),
+        ({"id": "i" * 1_025, "text": "A"}, None, "'id' has 1025 characters, the limit is 1024"),
         ({"id": True, "text": "A"}, None, "'id' must be a string, not true"),
         ({"id": "a"}, "a", "'text' is missing"),
         ({"id": "a", "text": " "}, "a", "'text' is empty"),

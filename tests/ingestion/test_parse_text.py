@@ -121,3 +121,8 @@ def test_any_text_is_a_document_or_a_problem(text: str, extension: str) -> None:
     body = f"---\n{text}\n---\n{text}".encode("utf-8", "surrogatepass")
     for item in parse(f"a{extension}", body, NOTHING):
         assert isinstance(item, Document | Problem)
+
+
+def test_halves_of_surrogate_pairs_are_joined_or_replaced() -> None:
+    found = document("a.md", '---\ntitle: "\\ud83d\\ude00 \\ud800"\n---\nWords.')
+    assert found.attributes.title == "\N{GRINNING FACE} \N{REPLACEMENT CHARACTER}"

@@ -175,13 +175,12 @@ class Indexer:
                     for (change, number), vector in zip(batch, vectors, strict=True)
                 ]
             )
-            state = claim.state
+            finished = {}
             for change, number in batch:
                 if number == len(change.chunks) - 1:
-                    self._delete_beyond(key, change, state)
-                    finished = DocumentState(len(change.chunks), change.sha256)
-                    state = state.with_document(change.document.id, finished)
-            claim.save(state)
+                    self._delete_beyond(key, change, claim.state)
+                    finished[change.document.id] = DocumentState(len(change.chunks), change.sha256)
+            claim.save(claim.state.with_documents(finished))
 
     def _delete_beyond(self, key: str, change: Change, state: IndexState) -> None:
         """Delete the chunks that the document had and has no more."""

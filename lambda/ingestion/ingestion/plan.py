@@ -16,6 +16,12 @@ from ingestion.state import DocumentState, IndexState
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+MAX_PROBLEMS = 100
+"""Problems of one object that are named; the others are counted. A dead letter is sent for each."""
+
+MAX_CHARACTERS = 4_000_000
+"""Longest text of a document. Chunking holds its tokens in memory, about 200 bytes for each character."""
+
 VERSION = "1"
 """Version of parsing, chunking, encoder and metadata: with another one, documents are encoded again."""
 
@@ -67,7 +73,17 @@ def make_plan(key: str, state: IndexState, items: Iterable[Document | Problem], 
                 continue
         good.add(item.id)
     removed = tuple(sorted(set(state.documents) - good))
-    return Plan(tuple(changes), removed, tuple(problems))
+    return Plan(tuple(changes), removed, _named(problems))
+
+
+def _named(problems: list[Problem]) -> tuple[Problem, ...]:
+    more = len(problems) - MAX_PROBLEMS
+    if more <= 0:
+        return tuple(problems)
+    counted = Problem(
+        f"{more} more documents after this line cannot be indexed", line=problems[-more - 1].line
+    )
+    return (*problems[:MAX_PROBLEMS], counted)
 
 
 def fingerprint(document: Document) -> str:
@@ -93,11 +109,14 @@ def metadata(source: str, document: Document, text: str) -> dict[str, str]:
 
 def _chunks(source: str, document: Document, tokenizer: Tokenizer) -> tuple[Chunk, ...]:
     """Chunk the document. Raises `BadDocumentError` when S3 Vectors would refuse its metadata."""
+    size = len(document.text)
+    if size > MAX_CHARACTERS:
+        raise BadDocumentError(f"the text has {size} characters, the limit is {MAX_CHARACTERS}: split it")
     chunks = tuple(split(document, tokenizer))
     if not chunks:
         raise BadDocumentError("the document has no text")
-    longest = max((chunk.text for chunk in chunks), key=len)
-    values = metadata(source, document, longest)
+    largest = max((chunk.text for chunk in chunks), key=_json_bytes)
+    values = metadata(source, document, largest)
     filterable = {key: value for key, value in values.items() if key in FILTERABLE_KEYS}
     _check_size("id, author, kind, language and key", filterable, MAX_FILTERABLE_BYTES)
     _check_size("a passage of the text with title and url", values, MAX_METADATA_BYTES)
@@ -105,6 +124,10 @@ def _chunks(source: str, document: Document, tokenizer: Tokenizer) -> tuple[Chun
 
 
 def _check_size(what: str, values: dict[str, str], limit: int) -> None:
-    size = len(json.dumps(values).encode())
+    size = _json_bytes(values)
     if size > limit:
         raise BadDocumentError(f"{what} take {size} bytes of JSON, the limit is {limit}")
+
+
+def _json_bytes(value: object) -> int:
+    return len(json.dumps(value))

@@ -58,8 +58,8 @@ class IndexState:
     lease: Lease | None = None
     pending: bool = False
 
-    def with_document(self, identifier: str, state: DocumentState) -> IndexState:
-        return replace(self, documents={**self.documents, identifier: state})
+    def with_documents(self, changed: Mapping[str, DocumentState]) -> IndexState:
+        return replace(self, documents={**self.documents, **changed})
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), ensure_ascii=False, separators=(",", ":"))

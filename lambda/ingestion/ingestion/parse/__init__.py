@@ -6,6 +6,7 @@ document itself goes before the object's metadata, and that before what can be d
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Protocol
 
@@ -60,7 +61,16 @@ def parse(key: str, body: bytes, metadata: Attributes) -> Iterable[Document | Pr
         yield Problem(str(error), document=key)
         return
     attributes = document.attributes.over(metadata).over(derived).over(_named_after(key))
-    yield Document(document.id, document.text, document.markup, attributes)
+    whole = {name: _whole(value) for name, value in asdict(attributes).items() if value}
+    yield Document(document.id, _whole(document.text), document.markup, Attributes(**whole))
+
+
+def _whole(text: str) -> str:
+    """Join the halves of surrogate pairs, as YAML's escapes and PDF's fonts give them; replace single ones.
+
+    UTF-8 has no code for a half, so neither the tokenizer nor the index takes one.
+    """
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _named_after(key: str) -> Attributes:

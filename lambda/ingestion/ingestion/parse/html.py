@@ -45,11 +45,17 @@ def parse_html(key: str, body: bytes) -> tuple[Document, Attributes]:
         author=_attribute(soup.find("meta", attrs={"name": "author"}), "content"),
         language=_attribute(soup.find("html"), "lang"),
     )
-    root = soup.find("main") or soup.find("article") or soup.body or soup
+    root = soup.find("main") or _only_article(soup) or soup.body or soup
     derived = Attributes(title=_text(root.find("h1")) or _text(soup.find("h1")))
     for ignored in root.find_all(IGNORED):
         ignored.decompose()
     return Document(key, "\n\n".join(_paragraphs(root)), "markdown", stated), derived
+
+
+def _only_article(soup: BeautifulSoup) -> Tag | None:
+    """Return the page's article with those inside it, such as comments; None for a page of several."""
+    outermost = [each for each in soup.find_all("article") if each.find_parent("article") is None]
+    return outermost[0] if len(outermost) == 1 else None
 
 
 def _paragraphs(root: Tag) -> Iterator[str]:

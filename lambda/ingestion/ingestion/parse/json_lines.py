@@ -10,6 +10,9 @@ from ingestion.documents import ATTRIBUTE_NAMES, Attributes, BadDocumentError, D
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+MAX_ID_CHARACTERS = 1_024
+"""Longer ids could not be stored with a vector, nor named in a dead letter."""
+
 
 def parse_json_lines(body: bytes, metadata: Attributes) -> Iterator[Document | Problem]:
     """Yield a document, or why it is none, for each line that is not blank.
@@ -50,7 +53,10 @@ def _identifier(values: dict[str, Any]) -> str:
     value = values.get("id")
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    return _string("id", value)
+    identifier = _string("id", value)
+    if len(identifier) > MAX_ID_CHARACTERS:
+        raise BadDocumentError(f"'id' has {len(identifier)} characters, the limit is {MAX_ID_CHARACTERS}")
+    return identifier
 
 
 def _document(identifier: str, values: dict[str, Any], metadata: Attributes, line: int) -> Document:
