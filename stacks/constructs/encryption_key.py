@@ -54,7 +54,14 @@ class EncryptionKey(Construct):
         )
         self._allow(
             f"logs.{stack.region}.amazonaws.com",
-            (*_ENCRYPT_AND_DECRYPT, "kms:Encrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:DescribeKey"),
+            (
+                *_ENCRYPT_AND_DECRYPT,
+                "kms:GenerateDataKeyWithoutPlaintext",
+                "kms:Encrypt",
+                "kms:ReEncryptFrom",
+                "kms:ReEncryptTo",
+                "kms:DescribeKey",
+            ),
             {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": groups}},
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.settings.conftest import LoadChanged, Refusal
+from twin.settings.regions import IMAGE_PUBLISHERS
 
 
 @pytest.mark.parametrize(
@@ -148,10 +149,20 @@ from tests.settings.conftest import LoadChanged, Refusal
             'network.availability_zones.1 is "us-west-2a"; accepted: a zone of us-east-1, such as us-east-1a',
         ),
         (
-            {"region": "eu-south-1", "network.availability_zones": ["eu-south-1a", "eu-south-1b"]},
+            {
+                "region": "ap-southeast-3",
+                "network.availability_zones": ["ap-southeast-3a", "ap-southeast-3b"],
+            },
             (
-                'model.image.account is "763104351884"; accepted: 692866216735, under which AWS publishes '
-                "the image in eu-south-1, or an account of yours"
+                'model.image.account is "763104351884"; accepted: 907027046896, under which AWS publishes '
+                "the image in ap-southeast-3, or an account of yours"
+            ),
+        ),
+        (
+            {"region": "eu-west-3"},
+            (
+                'region is "eu-west-3"; accepted: a region that has S3 Vectors and inference components: '
+                + ", ".join(IMAGE_PUBLISHERS)
             ),
         ),
         (
@@ -188,13 +199,13 @@ def test_cuda_12_images_run_on_newer_drivers(load_changed: LoadChanged) -> None:
     assert environment.model.image.cuda == (12, 8)
 
 
-@pytest.mark.parametrize("account", ["692866216735", "111122223333"])
+@pytest.mark.parametrize("account", ["907027046896", "111122223333"])
 def test_images_come_from_the_regions_publisher_or_an_account_of_ones_own(
     load_changed: LoadChanged, account: str
 ) -> None:
-    zones = ["eu-south-1a", "eu-south-1b"]
+    zones = ["ap-southeast-3a", "ap-southeast-3b"]
     environment = load_changed(
-        {"region": "eu-south-1", "network.availability_zones": zones, "model.image.account": account}
+        {"region": "ap-southeast-3", "network.availability_zones": zones, "model.image.account": account}
     )
     assert environment.model.image.account == account
 

@@ -8,8 +8,10 @@ import pytest
 from cfnlint import decode
 from cfnlint.config import ConfigMixIn
 from cfnlint.runner import Runner
+from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
 from tests.stacks.synthesis import NOUNS, Synthesis
+from twin.settings.regions import IMAGE_PUBLISHERS
 
 IGNORED = {
     "W3005": "CDK's functions wait for their role beside referring to it: redundant, not wrong.",
@@ -38,3 +40,16 @@ def test_linter_would_find_something(linter: Runner) -> None:
     bucket = {"Type": "AWS::S3::Bucket", "Properties": {"Colour": "red"}}
     [found] = findings(linter, json.dumps({"Resources": {"Bucket": bucket}}))
     assert "Colour" in found
+
+
+@pytest.mark.parametrize("region", IMAGE_PUBLISHERS)
+def test_every_region_of_the_settings_has_every_resource(
+    region: str, dev: Synthesis, prod: Synthesis
+) -> None:
+    used = {
+        resource["Type"]
+        for synthesis in (dev, prod)
+        for template in synthesis.templates.values()
+        for resource in template.body["Resources"].values()
+    }
+    assert used - set(PROVIDER_SCHEMA_MANAGER.get_resource_types(region)) == set()

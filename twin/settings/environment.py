@@ -14,8 +14,8 @@ from twin.settings.local import LocalSettings
 from twin.settings.model import ModelSettings
 from twin.settings.network import NetworkSettings
 from twin.settings.persona import Persona
-from twin.settings.publishers import PUBLISHER, REGIONAL_PUBLISHERS
 from twin.settings.realtime import RealtimeSettings
+from twin.settings.regions import IMAGE_PUBLISHERS
 from twin.settings.retrieval import RetrievalSettings
 
 LOCAL = "local"
@@ -52,6 +52,16 @@ class Environment(Section):
     local: LocalSettings | None = setting(
         "The local cloud; only in local.yaml.", unit="section", default=None
     )
+
+    @model_validator(mode="after")
+    def _region_has_all_parts(self) -> Self:
+        if self.region not in IMAGE_PUBLISHERS:
+            refuse(
+                "region",
+                self.region,
+                f"a region that has S3 Vectors and inference components: {', '.join(IMAGE_PUBLISHERS)}",
+            )
+        return self
 
     @model_validator(mode="after")
     def _data_outlives_stacks(self) -> Self:
@@ -131,9 +141,9 @@ class Environment(Section):
 
     @model_validator(mode="after")
     def _image_is_published_in_region(self) -> Self:
-        publisher = REGIONAL_PUBLISHERS.get(self.region, PUBLISHER)
+        publisher = IMAGE_PUBLISHERS[self.region]
         account = self.model.image.account
-        if account in {PUBLISHER, *REGIONAL_PUBLISHERS.values()} - {publisher}:
+        if account != publisher and account in IMAGE_PUBLISHERS.values():
             refuse(
                 "model.image.account",
                 account,

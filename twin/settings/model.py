@@ -9,7 +9,7 @@ from pydantic import model_validator
 
 from twin.settings.accelerators import DataType, Quantization
 from twin.settings.base import Section, refuse, setting
-from twin.settings.publishers import PUBLISHER
+from twin.settings.regions import PUBLISHER
 
 InferenceAmi = Literal[
     "al2-ami-sagemaker-inference-gpu-2",
