@@ -293,6 +293,27 @@ async def test_a_bug_tells_nothing(harness: Harness) -> None:
     assert (record.status, record.outcome) == (500, "internal_error")
 
 
+async def test_a_bug_in_the_middle_of_a_stream_is_told_and_recorded(harness: Harness) -> None:
+    harness.model = FakeModel([delta("a"), KeyError("arn:aws:secret")])
+    response = await harness.chat(stream=True)
+    *_, last = events(response.text)
+    assert last == {
+        "error": {
+            "message": "The server had an error while processing the request.",
+            "type": "server_error",
+            "param": None,
+            "code": "internal_error",
+        }
+    }
+    [record] = harness.telemetry.records
+    assert (record.status, record.outcome, record.error) == (
+        500,
+        "internal_error",
+        "KeyError: 'arn:aws:secret'",
+    )
+    assert harness.model.closed == 1
+
+
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("script", [[Pause(30)], [delta("a"), Pause(30)]])
 async def test_a_client_that_goes_away_ends_the_generation(

@@ -160,6 +160,7 @@ async def test_the_index_is_queried(
         error_reply(403, "AccessDeniedException", message="arn:x"),
         error_reply(429, "TooManyRequestsException", message="x"),
         error_reply(400, "ValidationException", message="x"),
+        Reply([b'{"vectors": null}']),
         Reply([b"{"], cut=True),
         Reply([30.0]),
     ],

@@ -65,7 +65,16 @@ class ChunkStream(Response):
             except ApiError as error:
                 self._record.fail(error)
                 await _send_part(send, sse.event(error.body()))
+            except Exception as bug:
+                await self._fail_for(bug, send)
+                raise
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _fail_for(self, bug: Exception, send: Send) -> None:
+        failure = ApiError()
+        failure.__cause__ = bug
+        self._record.fail(failure)
+        await _send_part(send, sse.event(failure.body()))
 
 
 async def _send_part(send: Send, body: bytes) -> None:
