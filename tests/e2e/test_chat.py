@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import openai
 import pytest
+import urllib3
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import DeployedTwin
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e")]
 
+SAMPLES = sorted((Path(__file__).resolve().parents[2] / "samples" / "requests").glob("*.json"))
 QUESTION = "Why does the split between microservices fall between CPU and GPU?"
 
 
@@ -85,6 +88,30 @@ def test_a_filter_that_is_not_one_is_refused(twin: DeployedTwin) -> None:
     assert "$like" in refused.value.message
 
 
+def test_a_follow_up_that_says_little_is_answered_from_the_question_before_it(twin: DeployedTwin) -> None:
+    messages: list[openai.types.chat.ChatCompletionMessageParam] = [
+        {"role": "user", "content": "What is time to first token?"},
+        {"role": "assistant", "content": "One of two clocks."},
+        {"role": "user", "content": "And the other one?"},
+    ]
+    alone = _ask(twin, "And the other one?").model_extra or {}
+    after = twin.client().chat.completions.create(model=twin.model, messages=messages).model_extra or {}
+    assert alone["search_results"] == []
+    assert after["search_results"][0]["document_id"] == "two-clocks-ttft-itl.md"
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
+def test_a_sample_request_is_answered(twin: DeployedTwin, sample: Path) -> None:
+    response = urllib3.request(
+        "POST",
+        f"{twin.base_url}/chat/completions",
+        body=sample.read_bytes(),
+        headers={"authorization": f"Bearer {twin.key()}", "content-type": "application/json"},
+    )
+    assert response.status == 200
+    assert (b'"grounded":true' in response.data) is (sample.stem != "ungrounded")
+
+
 def test_retrieval_can_be_left_out(twin: DeployedTwin) -> None:
     extra = _ask(twin, enabled=False).model_extra or {}
     assert extra["grounded"] is False
@@ -113,17 +140,23 @@ def test_a_missing_key_is_refused(twin: DeployedTwin) -> None:
     assert body["error"]["type"] == "invalid_request_error"
 
 
-def test_over_quota_is_refused_until_the_quota_resets(twin: DeployedTwin) -> None:
+def test_a_key_waits_above_its_rate_and_is_refused_above_its_quota(twin: DeployedTwin) -> None:
     client = twin.client(key=twin.key("trial"))
-
-    def spend() -> None:
-        for _ in range(50):
+    refusals = []
+    for _ in range(50):
+        try:
             client.models.list()
+        except openai.RateLimitError as refusal:
+            refusals.append(refusal)
+            if refusal.code != "rate_limit_exceeded":
+                break
+            time.sleep(int(refusal.response.headers["retry-after"]))
 
-    with pytest.raises(openai.RateLimitError) as refused:
-        spend()
-    assert refused.value.type in {"insufficient_quota", "rate_limit_error"}
-    assert refused.value.response.headers["retry-after"]
+    *for_the_rate, for_the_quota = refusals
+    assert {refusal.type for refusal in for_the_rate} <= {"rate_limit_error"}
+    assert (for_the_quota.type, for_the_quota.code) == ("insufficient_quota", "insufficient_quota")
+    assert for_the_quota.response.headers["retry-after"]
+    assert for_the_quota.response.headers["x-should-retry"] == "false"
 
 
 def test_a_prompt_beyond_the_context_is_refused(twin: DeployedTwin) -> None:
@@ -174,6 +207,20 @@ def test_a_failing_model_is_reported_without_internals(twin: DeployedTwin, kind:
     assert refused.value.status_code == status
     assert "arn:" not in refused.value.response.text
     assert "sagemaker" not in refused.value.response.text.lower()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("kind", ["model_error", "internal_failure"])
+def test_what_may_have_been_generated_is_not_asked_for_again(
+    twin: DeployedTwin, kind: str, stream: bool
+) -> None:
+    client = twin.client().with_options(max_retries=3)
+    messages: list[openai.types.chat.ChatCompletionMessageParam] = [{"role": "user", "content": QUESTION}]
+    with twin.fault(kind, times=10):
+        with pytest.raises(openai.InternalServerError):
+            client.chat.completions.create(model=twin.model, messages=messages, stream=stream)
+        [order] = urllib3.request("GET", f"{twin.url}/_local/faults").json()["faults"]
+    assert order["times"] == 9
 
 
 def test_a_stream_that_breaks_ends_with_an_error_event(twin: DeployedTwin) -> None:
