@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from unittest.mock import patch
+from urllib.parse import urlsplit
 
 import botocore.auth
 import botocore.session
@@ -15,6 +16,11 @@ from hypothesis import strategies as st
 from orchestrator.aws.credentials import Credentials, NoCredentialsError
 from orchestrator.aws.endpoints import endpoint_url
 from orchestrator.aws.signing import sign
+
+
+class SentEnoughError(Exception):
+    """Stops a request before it leaves."""
+
 
 NOW = datetime(2026, 11, 22, 13, 5, 9, tzinfo=UTC)
 
@@ -71,13 +77,30 @@ def test_missing_credentials_are_named(missing: str) -> None:
 
 @pytest.mark.parametrize("region", ["us-east-1", "eu-west-1", "us-gov-west-1", "cn-north-1"])
 @pytest.mark.parametrize(
-    ("service", "theirs"), [("sagemaker_runtime", "sagemaker-runtime"), ("s3vectors", "s3vectors")]
+    ("service", "theirs", "operation", "arguments"),
+    [
+        ("sagemaker_runtime", "sagemaker-runtime", "invoke_endpoint", {"EndpointName": "e", "Body": b""}),
+        ("s3vectors", "s3vectors", "list_vector_buckets", {}),
+    ],
 )
-def test_botocore_finds_the_services_at_the_same_place(region: str, service: str, theirs: str) -> None:
+def test_botocore_finds_the_services_at_the_same_place(
+    region: str, service: str, theirs: str, operation: str, arguments: dict[str, object]
+) -> None:
+    """The host of a request that is about to be sent: a client's `endpoint_url` knows less than its rules."""
     client = botocore.session.get_session().create_client(
         theirs, region_name=region, aws_access_key_id="a", aws_secret_access_key="b"
     )
-    assert endpoint_url(service, region, {}) == client.meta.endpoint_url
+    sent: list[str] = []
+
+    def keep(request: AWSRequest, **_: object) -> None:
+        sent.append(str(request.url))
+        raise SentEnoughError
+
+    client.meta.events.register("before-send.*.*", keep)
+    with pytest.raises(SentEnoughError):
+        getattr(client, operation)(**arguments)
+    [url] = sent
+    assert f"https://{urlsplit(url).netloc}" == endpoint_url(service, region, {})
 
 
 @pytest.mark.parametrize(

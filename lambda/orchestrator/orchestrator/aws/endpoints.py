@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _HOST_PREFIXES = {"sagemaker_runtime": "runtime.sagemaker", "s3vectors": "s3vectors"}
+_SUFFIXES = {"sagemaker_runtime": "amazonaws.com", "s3vectors": "api.aws"}
+"""S3 Vectors has no host below amazonaws.com."""
+
+_SUFFIXES_IN_CHINA = {"sagemaker_runtime": "amazonaws.com.cn", "s3vectors": "api.amazonwebservices.com.cn"}
 
 
 def endpoint_url(service: str, region: str, variables: Mapping[str, str] = os.environ) -> str:
@@ -20,5 +24,5 @@ def endpoint_url(service: str, region: str, variables: Mapping[str, str] = os.en
     configured = variables.get(f"AWS_ENDPOINT_URL_{service.upper()}") or variables.get("AWS_ENDPOINT_URL")
     if configured:
         return configured.rstrip("/")
-    suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
-    return f"https://{_HOST_PREFIXES[service]}.{region}.{suffix}"
+    suffixes = _SUFFIXES_IN_CHINA if region.startswith("cn-") else _SUFFIXES
+    return f"https://{_HOST_PREFIXES[service]}.{region}.{suffixes[service]}"
