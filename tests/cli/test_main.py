@@ -31,6 +31,15 @@ def test_an_unknown_environment_is_refused_with_those_there_are(capsys: pytest.C
     assert all(name in refused for name in ("dev", "local", "prod", "staging"))
 
 
+@pytest.mark.parametrize("port", ["99999", "80", "x"])
+def test_a_port_that_cannot_be_is_refused_with_those_that_can(
+    port: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["up", "--port", port])
+    assert f"'{port}' is no port: expected 1024 to 65535" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "error", [SettingsError("environments/local.yaml: no"), CdkError("`cdk deploy` exited 1")]
 )

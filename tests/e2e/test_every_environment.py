@@ -13,6 +13,7 @@ import pytest
 import app as application
 from stacks.bundles import Bundle, Bundles
 from stacks.naming import Names
+from tests.e2e.lookups import LOOKUPS, PARTS, found
 from tests.stacks.synthesis import flags
 from twin.deployment.bring_up import LocalDeployment
 from twin.deployment.cdk import Cdk
@@ -29,6 +30,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("every-environment")]
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENTS = ("dev", "staging", "prod")
+ABSENT = "00000000-0000-4000-8000-000000000000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,14 @@ def test_every_resource_of_every_stack_is_there(name: str, cloud: EmptyCloud, tm
         }
         assert {value["ResourceStatus"] for value in deployed.values()} == {"CREATE_COMPLETE"}
         assert all(value["PhysicalResourceId"] for value in deployed.values())
+        resources = [(each["ResourceType"], each["PhysicalResourceId"]) for each in deployed.values()]
+        assert [each for each in resources if each[0] not in PARTS and not found(target, *each)] == []
     _look_at_the_endpoint(target, environment)
+
+
+def test_a_missing_resource_is_noticed(cloud: EmptyCloud) -> None:
+    target = cloud.target("dev")
+    assert [kind for kind in LOOKUPS if found(target, kind, ABSENT)] == []
 
 
 def _resources(target: Target, stack: str) -> dict[str, dict[str, Any]]:

@@ -22,10 +22,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 ROOT = Path(__file__).resolve().parents[2]
+_FIRST_PORT, _LAST_PORT = 1024, 65535
 
 
 def _environments() -> list[str]:
     return sorted(path.stem for path in (ROOT / "environments").glob("*.yaml"))
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not _FIRST_PORT <= int(text) <= _LAST_PORT:
+        message = f"{text!r} is no port: expected {_FIRST_PORT} to {_LAST_PORT}"
+        raise argparse.ArgumentTypeError(message)
+    return int(text)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -35,7 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
     def add(name: str, help_text: str) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=help_text, description=help_text)
         command.add_argument(
-            "--port", type=int, default=DEFAULT_PORT, help="port of the local cloud (default: %(default)s)"
+            "--port", type=_port, default=DEFAULT_PORT, help="port of the local cloud (default: %(default)s)"
         )
         return command
 
