@@ -151,9 +151,12 @@ async def test_a_question_that_finds_nothing_is_searched_for_with_the_one_before
     assert [source["score"] for source in response.json()["search_results"]] == [0.9, 0.5]
 
 
-async def test_a_first_question_that_finds_nothing_is_searched_for_once(harness: Harness) -> None:
+@pytest.mark.parametrize("messages", [turns("Why?"), turns(" ", "Hi.", "Why?")])
+async def test_a_question_with_none_before_it_is_searched_for_once(
+    harness: Harness, messages: list[dict[str, str]]
+) -> None:
     harness.retriever.passages = ()
-    assert (await harness.chat()).json() == {**COMPLETION, **UNGROUNDED}
+    assert (await harness.chat(messages=messages)).json() == {**COMPLETION, **UNGROUNDED}
     assert len(harness.retriever.searches) == 1
 
 

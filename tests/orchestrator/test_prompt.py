@@ -212,6 +212,11 @@ def test_a_longer_answer_than_the_service_gives_is_refused(name: str) -> None:
     assert build([], limits=LIMITS, **{name: 512}).output_limit == (name, 512)
 
 
+def test_of_two_limits_the_newer_field_counts() -> None:
+    prompt = build([], max_tokens=10, max_completion_tokens=20)
+    assert prompt.output_limit == ("max_completion_tokens", 20)
+
+
 def test_tools_and_tool_calls_count() -> None:
     tools = [{"type": "function", "function": {"name": "look", "description": "x" * 300}}]
     assert build([], tools=tools).estimated_tokens >= build([]).estimated_tokens + 100

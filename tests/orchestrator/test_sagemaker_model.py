@@ -108,7 +108,7 @@ CORRUPT[20] ^= 1
         ([FIRST, payload_part(b"data: {oops\n\n")], errors.StreamBrokenError),
         ([FIRST, payload_part(b'data: ["no object"]\n\n')], errors.StreamBrokenError),
         (
-            [FIRST, payload_part(b'data: {"error":{"message":"CUDA out of memory"}}\n\n')],
+            [FIRST, payload_part(b'data: {"error":{"message":"CUDA"}}\n\ndata: [DONE]\n\n')],
             errors.StreamBrokenError,
         ),
     ],
