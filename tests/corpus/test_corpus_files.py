@@ -99,3 +99,10 @@ def test_a_file_that_went_away_is_named(tmp_path: Path) -> None:
     with pytest.raises(CorpusError) as caught:
         LocalFile("a.md", tmp_path / "a.md", {}).read()
     assert str(caught.value) == "a.md: cannot be read: No such file or directory"
+
+
+def test_the_order_of_attributes_does_not_change_the_hash(tmp_path: Path) -> None:
+    path = tmp_path / "a.md"
+    path.write_text("Words.")
+    one, other = {"title": "A", "author": "B"}, {"author": "B", "title": "A"}
+    assert LocalFile("a.md", path, one).read() == LocalFile("a.md", path, other).read()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from ingestion.parse import EXTENSIONS as PARSED_EXTENSIONS
+from ingestion.state import IndexState, Lease
 
 from tests.corpus.conftest import Bench
 from twin.corpus import EXTENSIONS, CorpusError, DocumentError, Progress, StalledError, sync
@@ -234,6 +235,18 @@ def test_the_same_content_of_another_sync_will_do() -> None:
     assert record(etag="1").is_of(RemoteObject("2", "a"))
     assert not record(etag="1").is_of(RemoteObject("1", "b"))
     assert not record(busy=True).is_of(RemoteObject("1", "a"))
+
+
+@pytest.mark.parametrize(
+    ("version", "lease", "busy"),
+    [("1", None, False), ("", None, True), ("1", Lease("owner", 9.0), True)],
+)
+def test_a_record_of_unfinished_work_is_of_no_object(version: str, lease: Lease | None, busy: bool) -> None:
+    """Without a version the work was given up halfway, and the index may hold parts of two versions."""
+    content = IndexState(etag="1", sha256="a", version=version, lease=lease).to_json().encode()
+    found = IndexRecord.parse("a.md", content, WRITTEN)
+    assert found.busy is busy
+    assert found.is_of(RemoteObject("1", "a")) is not busy
 
 
 def test_a_record_that_is_written_again_and_again_is_no_stall(bench: Bench) -> None:
