@@ -149,6 +149,14 @@ def test_waiting_covers_replaced_and_removed_documents(bench: Bench) -> None:
     assert bench.vectors.texts() == ["New."]
 
 
+def test_waiting_covers_a_removal_alone(bench: Bench) -> None:
+    bench.write("a.md", "Words.")
+    bench.sync(wait=True)
+    (bench.folder / "a.md").unlink()
+    assert bench.sync(wait=True).documents == 0
+    assert bench.vectors.texts() == []
+
+
 def test_a_sidecar_gives_attributes_and_its_change_is_a_change(bench: Bench) -> None:
     bench.write("a.txt", "Words.")
     bench.write("a.txt.meta.yaml", "title: Größe\nauthor: Ada\n")
