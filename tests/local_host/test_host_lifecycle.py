@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from twin.local import lifecycle
+from twin.local import lifecycle, state
 from twin.local.options import CloudOptions
 from twin.local.processes import ProcessIdentity, ProcessRegister
 from twin.settings import load
@@ -35,6 +35,15 @@ def test_start_stop_and_start_again_keep_the_state(fresh_options: CloudOptions, 
     assert again.notes == ()
     buckets = client_of(fresh_options, "s3").list_buckets()["Buckets"]
     assert [bucket["Name"] for bucket in buckets] == ["kept"]
+
+
+def test_discarded_state_is_told_once(fresh_options: CloudOptions) -> None:
+    state.prepare(fresh_options.layout, fresh_options.port)
+    state.Manifest.current(fresh_options.port).with_settled(False).write(fresh_options.layout.manifest_file)
+    assert lifecycle.start(fresh_options).notes == (
+        "The stored state was discarded: the cloud stopped while a stack was being deployed.",
+    )
+    assert lifecycle.start(fresh_options).notes == ()
 
 
 def test_killed_cloud_leaves_no_process(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,14 @@ def test_a_damaged_file_discards_the_state(layout: StateLayout) -> None:
     reason = prepare(layout, PORT)
     assert reason is not None
     assert reason.startswith("iam.json is damaged (Unterminated string")
+    assert not kept(layout)
+
+
+@pytest.mark.parametrize("folder", ["ministack", "s3", "services", "packages"])
+def test_a_folder_that_somebody_removed_discards_the_rest(layout: StateLayout, folder: str) -> None:
+    """The parts refer to each other: functions to packages, stacks to endpoints and objects."""
+    shutil.rmtree(layout.root / folder)
+    assert prepare(layout, PORT) == f"its folder {folder} is gone"
     assert not kept(layout)
 
 

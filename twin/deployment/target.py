@@ -86,7 +86,7 @@ class Target:
 @cache
 def _session_without_profile() -> boto3.Session:
     """Return a session that reads no profile and none of the caller's AWS files, which may be broken."""
-    nothing = {
+    nothing: dict[str, Any] = {
         "profile": (None, [], None, None),
         "config_file": (None, [], os.devnull, None),
         "credentials_file": (None, [], os.devnull, None),

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +69,7 @@ def start(options: CloudOptions) -> Cloud:
     if record is not None and record["options"] != describe(options):
         stop(options.state_dir)
     elif record is not None and (running := _answering(layout, record)):
-        return running
+        return replace(running, notes=())  # told by the `start` that began it
     if not becomes_free(options.port, _PORT_SECONDS):
         message = (
             f"port {options.port} on {HOST} is in use by {describe_listener(options.port)}. "

@@ -91,6 +91,9 @@ def unusable(layout: StateLayout, manifest: Manifest, port: int) -> str | None:
         return f"it belongs to port {manifest.port}, and queue addresses in it name that port, not {port}"
     if not manifest.settled:
         return "the cloud stopped while a stack was being deployed"
+    for folder in (layout.emulator, layout.objects, layout.services, layout.packages):
+        if not folder.is_dir():
+            return f"its folder {folder.name} is gone"
     for path in sorted(layout.emulator.glob("*.json")):
         try:
             json.loads(path.read_text(encoding="utf-8"))
