@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from ingestion.documents import Attributes, Document
 from ingestion.parse import parse
 
@@ -89,3 +90,12 @@ def test_a_page_of_several_articles_is_read_whole() -> None:
 def test_a_single_article_is_read_without_the_page_around_it() -> None:
     found = page("<p>Around.</p><article><p>First.</p><article>Reply.</article></article>")
     assert found.text == "First.\n\nReply."
+
+
+@pytest.mark.parametrize(
+    "element",
+    "script style template noscript nav header footer aside form svg iframe".split(),  # noqa: SIM905 - shorter
+)
+def test_what_is_not_the_page_s_text_is_left_out(element: str) -> None:
+    found = page(f"<main><p>Words.</p><{element}><b>Not this</b></{element}><p>More.</p></main>")
+    assert found.text == "Words.\n\nMore."
