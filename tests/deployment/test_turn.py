@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,3 +27,9 @@ def test_it_can_be_taken_again_after_a_failure(tmp_path: Path) -> None:
         raise KeyError
     with turn(tmp_path):
         pass
+
+
+def test_the_state_directory_is_the_owner_s_alone(tmp_path: Path) -> None:
+    """API keys lie in it."""
+    with turn(tmp_path / "state"):
+        assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700

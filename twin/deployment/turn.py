@@ -19,7 +19,7 @@ class BusyError(Exception):
 @contextmanager
 def turn(state: Path) -> Iterator[None]:
     """Hold the state directory's lock for deploys, or raise `BusyError`; the lock ends with the process."""
-    state.mkdir(parents=True, exist_ok=True)
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (state / "up.lock").open("a+", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

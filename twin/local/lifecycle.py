@@ -76,7 +76,7 @@ def start(options: CloudOptions) -> Cloud:
             f"Stop that process, or choose another port, as in `make up PORT={options.port + 1}`"
         )
         raise LifecycleError(message)
-    layout.root.mkdir(parents=True, exist_ok=True)
+    layout.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     if layout.log_file.exists():
         layout.log_file.replace(layout.log_file.with_suffix(".log.1"))
     with layout.log_file.open("wb") as log:

@@ -100,7 +100,7 @@ class Cloud:
 def run(options: CloudOptions) -> None:
     """Serve until a signal; raises LifecycleError or StateError when it cannot begin."""
     layout = options.layout
-    layout.root.mkdir(parents=True, exist_ok=True)
+    layout.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _lock(options), _listener(options.port) as listener:
         reason = prepare(layout, options.port)
         notes = [] if reason is None else [f"The stored state was discarded: {reason}."]
