@@ -129,3 +129,19 @@ def test_duplicates_in_a_batch_are_indexed_once(module: ModuleType, world: World
     world.corpus.put("a.md", "Words.")
     module.handler(event(notification("a.md"), notification("a.md")), Context())
     assert world.vectors.puts == 1
+
+
+@pytest.mark.parametrize(("remaining_ms", "failed"), [(31_000, []), (29_000, ["message-0"])])
+def test_work_that_would_outlast_the_invocation_comes_again(
+    module: ModuleType,
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    remaining_ms: int,
+    failed: list[str],
+) -> None:
+    world.corpus.put("a.md", "Words.")
+    monkeypatch.setattr(module.time, "time", lambda: 1_000.0)
+    monkeypatch.setattr(Context, "get_remaining_time_in_millis", lambda _: remaining_ms)
+    answer = module.handler(event(notification("a.md")), Context())
+    assert [each["itemIdentifier"] for each in answer["batchItemFailures"]] == failed
+    assert world.vectors.texts() == ([] if failed else ["Words."])
