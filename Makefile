@@ -14,6 +14,10 @@ PYTEST := $(BIN)/python -m pytest
 LOCKED := lambda/orchestrator/requirements lambda/ingestion/requirements lambda/authorizer/requirements
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export Q
+# The functions' processes, the CDK and the tests talk to 127.0.0.1; packages come through the caller's proxy.
+export NO_PROXY := 127.0.0.1,localhost,$(NO_PROXY)
+export no_proxy := $(NO_PROXY)
+unexport PYTHONPATH PYTHONHOME
 
 .PHONY: help setup up down status ask test pytest lint format bench synth diff deploy snapshots lock clean
 
@@ -39,7 +43,7 @@ $(VENV)/.dev: $(VENV)/.deploy requirements-dev.txt
 
 node_modules/.bin/cdk: package.json package-lock.json .npmrc | $(VENV)/.deploy
 	@echo "Installing the CDK command line (package-lock.json)"
-	@npm ci --silent --no-progress
+	@npm ci --loglevel=error --no-progress
 	@touch $@
 
 setup: $(VENV)/.dev node_modules/.bin/cdk  ## Install everything, from the lock files, into this folder

@@ -55,7 +55,7 @@ class IngestionStack(TwinStack):
             ingestion.role,
             risk="The function reads every corpus object: indexing all of them is its purpose.",
         )
-        storage.exchange.grant_read_write_delete(
+        storage.exchange.grant_read_write(
             ingestion.role,
             prefix=INDEX_STATE_PREFIX,
             risk="The function can change the record of any object's indexing, so a fault in it can cause "

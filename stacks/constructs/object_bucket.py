@@ -90,10 +90,10 @@ class ObjectBucket(Construct):
         self._grant_objects(role, prefix, risk, "s3:GetObject")
         self.key.grant_decrypt(role)
 
-    def grant_read_write_delete(self, role: iam.Role, *, prefix: str, risk: str) -> None:
-        """Allow listing the bucket, and reading, writing and deleting objects under `prefix`."""
+    def grant_read_write(self, role: iam.Role, *, prefix: str, risk: str) -> None:
+        """Allow listing the bucket, and reading and writing objects under `prefix`."""
         self._grant_list(role)
-        self._grant_objects(role, prefix, risk, "s3:GetObject", "s3:PutObject", "s3:DeleteObject")
+        self._grant_objects(role, prefix, risk, "s3:GetObject", "s3:PutObject")
         self.key.grant_encrypt_decrypt(role)
 
     def _grant_list(self, role: iam.Role) -> None:

@@ -64,14 +64,8 @@ class VectorStore(Construct):
         self._key.grant_decrypt(role)
 
     def grant_index(self, role: iam.Role) -> None:
-        """Allow adding, reading, listing and removing vectors."""
-        self._grant(
-            role,
-            "s3vectors:PutVectors",
-            "s3vectors:DeleteVectors",
-            "s3vectors:GetVectors",
-            "s3vectors:ListVectors",
-        )
+        """Allow adding and removing vectors."""
+        self._grant(role, "s3vectors:PutVectors", "s3vectors:DeleteVectors")
         self._key.grant_encrypt_decrypt(role)
 
     def _grant(self, role: iam.Role, *actions: str) -> None:
