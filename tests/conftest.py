@@ -1,10 +1,16 @@
-"""What all tests share: how they are spread over processes."""
+"""What all tests share: how they are spread over processes, and how laws look for counterexamples."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A commit passes or fails, whenever it is tested. `--hypothesis-profile=explore` looks further.
+settings.register_profile("repeatable", derandomize=True, database=None)
+settings.register_profile("explore", derandomize=False)
+settings.load_profile("repeatable")
 
 TESTS = Path(__file__).parent
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from ingestion.chunk import MAX_CONTEXT_TOKENS, OVERLAP_TOKENS, Chunk, split
 from ingestion.documents import Attributes, Document, Markup
@@ -63,6 +63,7 @@ def test_chunks_fit_the_encoder_and_lose_nothing(
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(words, min_size=300, max_size=800))
+@example(["0", "0", "캠"] * 200)
 def test_chunks_of_one_section_overlap(encoder: Encoder, section: list[str]) -> None:
     text = " ".join(section)
     for one, other in pairwise(chunks_of(encoder, text, "plain")):

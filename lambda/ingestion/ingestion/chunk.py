@@ -164,6 +164,17 @@ class _Splitter:
     def _overlap(self, start: int, end: int) -> int:
         """Return the first sentence, else line, else word, of the last tokens before `end`."""
         earliest = max(start + 1, end - OVERLAP_TOKENS)
+        while True:
+            first = self._break_between(earliest, end)
+            repeated = self._chunk(first, end).text
+            # One character may be several tokens: a Hangul syllable is as many as it has letters.
+            excess = len(self._tokenizer.token_spans(repeated)) - OVERLAP_TOKENS
+            if excess <= 0 or first == end - 1:
+                return first
+            earliest = min(first + excess, end - 1)
+
+    def _break_between(self, earliest: int, end: int) -> int:
+        """Return the first break from `earliest` on and before `end`, the better kinds first."""
         for breaks in self._breaks[1:]:
             index = bisect_left(breaks, earliest)
             if index < len(breaks) and breaks[index] < end:
