@@ -139,7 +139,7 @@ class WorkerPool:
             self._count[fingerprint] = self._count.get(fingerprint, 0) + 1
         try:
             return start()
-        except BaseException:
+        except BaseException:  # a start that was interrupted gives its place back too
             self._forget(fingerprint)
             raise
 
