@@ -52,6 +52,7 @@ def test_the_server_sees_the_request_and_its_context(cloud: Any) -> None:
 
 
 def test_a_client_that_leaves_ends_the_servers_work(cloud: Any) -> None:
+    assert httpx.get(f"{cloud.api}/health").status_code == 200  # the log begins with the server's start
     log = cloud.options.layout.logs / f"{cloud.outputs['Web']}.log"
     before = log.read_text(encoding="utf-8").count("connection ended")
     with httpx.stream("GET", f"{cloud.api}/forever") as response:
