@@ -100,6 +100,25 @@ def test_byte_code_is_no_input(repository: Repository) -> None:
     assert bundle_digest(source(repository.root, "greeter"), HOST) == before
 
 
+def test_a_shared_package_is_in_the_bundle_and_its_digest(repository: Repository) -> None:
+    shared = repository.root / "lambda" / "manners" / "manners"
+    shared.mkdir(parents=True)
+    (shared / "__init__.py").write_text("POLITE = True\n")
+    (repository.greeter / "bundle.toml").write_text('[shared]\npackages = ["manners"]\n')
+    first = greeter(repository)
+    assert (first / "manners" / "__init__.py").read_text() == "POLITE = True\n"
+    (shared / "__init__.py").write_text("POLITE = False\n")
+    assert greeter(repository) != first
+
+
+def test_a_shared_package_that_does_not_exist_is_named(repository: Repository) -> None:
+    (repository.greeter / "bundle.toml").write_text('[shared]\npackages = ["manners"]\n')
+    with pytest.raises(
+        BundlingError, match=r"^greeter/bundle.toml: .*/lambda/manners/manners does not exist$"
+    ):
+        greeter(repository)
+
+
 def test_what_is_built_is_only_looked_up(repository: Repository) -> None:
     first = greeter(repository)
     shutil.rmtree(repository.wheel.path.parent)
@@ -169,7 +188,10 @@ def test_manifest_with_something_else_in_it_is_refused(repository: Repository, t
     (repository.greeter / "bundle.toml").write_text(text)
     with pytest.raises(BundlingError) as raised:
         greeter(repository)
-    assert str(raised.value) == "greeter/bundle.toml: accepted: [prune] globs = [texts]"
+    assert (
+        str(raised.value)
+        == "greeter/bundle.toml: accepted: [prune] globs = [texts], [shared] packages = [names]"
+    )
 
 
 def test_function_without_dependencies_holds_its_own_code_alone(repository: Repository) -> None:

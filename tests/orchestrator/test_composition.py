@@ -24,6 +24,7 @@ from tests.orchestrator.test_search_contract import VECTORS
 ROOT = Path(__file__).parents[2]
 FUNCTION = ROOT / "lambda/orchestrator"
 LAYER = ROOT / "lambda/retrieval"
+SHARED = ROOT / "lambda/prompting"
 
 FAKE_ENCODER = """
 from retrieval import Encoder
@@ -38,6 +39,11 @@ class FakeEncoder:
 
 Encoder.load = classmethod(lambda cls: FakeEncoder())
 """
+
+
+def search_path(first: Path) -> str:
+    """`first`, then what the bundle and its layer bring."""
+    return os.pathsep.join(map(str, (first, SHARED, LAYER)))
 
 
 def variables(url: str, **more: str) -> dict[str, str]:
@@ -92,7 +98,7 @@ def wait_until_it_answers(url: str, process: subprocess.Popen[bytes]) -> None:
 def layer(tmp_path: Path) -> str:
     """The layer's package, with an encoder that needs no weights."""
     (tmp_path / "sitecustomize.py").write_text(FAKE_ENCODER)
-    return f"{tmp_path}{os.pathsep}{LAYER}"
+    return search_path(tmp_path)
 
 
 def test_the_deployed_process_answers_from_sources(layer: str) -> None:
@@ -120,7 +126,7 @@ def test_without_an_encoder_only_ungrounded_answers_are_ready(
 ) -> None:
     broken = FAKE_ENCODER.replace("lambda cls: FakeEncoder()", "lambda cls: 1 / 0")
     (tmp_path / "sitecustomize.py").write_text(broken)
-    path = f"{tmp_path}{os.pathsep}{LAYER}"
+    path = search_path(tmp_path)
     environment = variables("http://127.0.0.1:9", PYTHONPATH=path, RETRIEVAL_FALLBACK=fallback)
     with running(environment) as url:
         deadline = time.monotonic() + 5
@@ -134,7 +140,7 @@ def test_whatever_is_printed_is_json(tmp_path: Path) -> None:
     site, printed = tmp_path / "site", tmp_path / "printed"
     site.mkdir()
     (site / "sitecustomize.py").write_text(FAKE_ENCODER.replace("def tolist", "def nothing"))
-    path = f"{site}{os.pathsep}{LAYER}"
+    path = search_path(site)
     body = {"model": MODEL, "messages": [{"role": "user", "content": "What are copies?"}]}
     with running(variables("http://127.0.0.1:9", PYTHONPATH=path), printed) as url:
         response = httpx.post(f"{url}/v1/chat/completions", json=body)
@@ -153,7 +159,7 @@ def test_whatever_is_printed_is_json(tmp_path: Path) -> None:
 
 def test_importing_loads_only_what_a_start_needs() -> None:
     program = "import orchestrator.app, sys, json; print(json.dumps(sorted(sys.modules)))"
-    environment = variables("http://127.0.0.1:9", PYTHONPATH=f"{FUNCTION}{os.pathsep}{LAYER}")
+    environment = variables("http://127.0.0.1:9", PYTHONPATH=search_path(FUNCTION))
     output = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, check=True)
     loaded = set(json.loads(output.stdout))
     unwanted = {
@@ -173,7 +179,7 @@ def test_importing_loads_only_what_a_start_needs() -> None:
 
 
 def test_a_missing_variable_ends_the_start_with_its_name() -> None:
-    environment = variables("http://127.0.0.1:9", PYTHONPATH=f"{FUNCTION}{os.pathsep}{LAYER}")
+    environment = variables("http://127.0.0.1:9", PYTHONPATH=search_path(FUNCTION))
     del environment["ENDPOINT_NAME"]
     process = subprocess.run(
         [sys.executable, "-c", "import orchestrator.app"], env=environment, capture_output=True, check=False

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from orchestrator import errors
 from orchestrator.pacing import Pace
+from prompting.errors import ApiError, ContextLengthError
 
 from tests.orchestrator.conftest import Harness
 from tests.orchestrator.fakes import CHUNKS, MODEL, FakeModel, Pause, delta
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.anyio
 
 FAILURES = [
     (
-        errors.ContextLengthError(),
+        ContextLengthError(),
         400,
         "invalid_request_error",
         "context_length_exceeded",
@@ -92,7 +93,7 @@ FAILURES = [
 async def test_the_models_failure_before_its_first_token(
     harness: Harness,
     stream: bool,
-    failure: errors.ApiError,
+    failure: ApiError,
     status: int,
     kind: str,
     code: str,
@@ -117,7 +118,7 @@ async def test_the_models_failure_before_its_first_token(
     [(errors.StreamBrokenError(), "stream_broken"), (errors.ModelTooSlowError("Too slow."), "model_timeout")],
 )
 async def test_a_failure_in_the_middle_is_an_event_and_the_end(
-    harness: Harness, failure: errors.ApiError, code: str
+    harness: Harness, failure: ApiError, code: str
 ) -> None:
     harness.model = FakeModel([CHUNKS[0], failure])
     response = await harness.chat(stream=True)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 from orchestrator.aws.client import AwsClient
 from orchestrator.aws.credentials import Credentials
-from orchestrator.errors import ApiError, ModelFailedError, StreamBrokenError
+from orchestrator.errors import ModelFailedError, StreamBrokenError
 from orchestrator.model import Model, SageMakerModel
+from prompting.errors import ApiError
 
 from tests.orchestrator.aws_stub import AwsStub, Reply, error_reply, json_reply, payload_part, vllm_stream
 from tests.orchestrator.fakes import CHUNKS, COMPLETION, FakeModel, Pause

@@ -11,6 +11,7 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 from openai.types.chat import ChatCompletionMessageParam
 from orchestrator import errors
+from prompting.errors import ApiError, ContextLengthError
 
 from tests.orchestrator.conftest import Harness
 from tests.orchestrator.fakes import CHUNKS, MODEL, USAGE, Pause, delta
@@ -83,7 +84,7 @@ def test_the_extension(client: OpenAI, harness: Harness) -> None:
 @pytest.mark.parametrize(
     ("failure", "raised"),
     [
-        (errors.ContextLengthError(), openai.BadRequestError),
+        (ContextLengthError(), openai.BadRequestError),
         (errors.ModelFailedError(), openai.InternalServerError),
         (errors.ModelTooSlowError(), openai.InternalServerError),
     ],
@@ -92,7 +93,7 @@ def test_the_extension(client: OpenAI, harness: Harness) -> None:
 def test_a_generation_that_failed_is_not_sent_again(
     client: OpenAI,
     harness: Harness,
-    failure: errors.ApiError,
+    failure: ApiError,
     raised: type[openai.APIStatusError],
     stream: bool,
 ) -> None:

@@ -6,10 +6,12 @@ import json
 from typing import Any
 
 import pytest
-from orchestrator.errors import BodyTooLargeError, InvalidRequestError
-from orchestrator.fields import REFUSED
-from orchestrator.parsing import MAX_BODY_BYTES, parse_request, read_body
-from orchestrator.request import ChatRequest
+from orchestrator.bodies import MAX_BODY_BYTES, read_body
+from orchestrator.errors import BodyTooLargeError
+from prompting.errors import InvalidRequestError
+from prompting.fields import REFUSED
+from prompting.parsing import parse_request
+from prompting.request import ChatRequest
 
 from tests.orchestrator.conftest import Harness
 from tests.orchestrator.fakes import MODEL

@@ -15,6 +15,7 @@ from orchestrator import errors
 from orchestrator.aws.client import AwsConnectionError, AwsError
 from orchestrator.model import decode_payloads
 from orchestrator.model_errors import from_connection_error, from_endpoint_error
+from prompting.errors import ApiError, ContextLengthError, InvalidRequestError
 
 from tests.orchestrator.aws_stub import (
     AwsStub,
@@ -114,11 +115,11 @@ CORRUPT[20] ^= 1
     ],
 )
 async def test_a_stream_can_break_in_many_ways(
-    pool: httpcore.AsyncConnectionPool, aws: Aws, parts: list[bytes], failure: type[errors.ApiError]
+    pool: httpcore.AsyncConnectionPool, aws: Aws, parts: list[bytes], failure: type[ApiError]
 ) -> None:
     stub, url = aws
     stub.script(Reply(parts))
-    with pytest.raises(errors.ApiError) as caught:
+    with pytest.raises(ApiError) as caught:
         await collect(sagemaker_model(pool, url))
     assert type(caught.value) is failure
     assert len(stub.calls) == 1
@@ -185,16 +186,16 @@ TIMED_OUT = "Your invocation timed out while waiting for a response from contain
         (model_error(503, message_="The model said: no capacity"), errors.ModelFailedError, "model_error"),
         (model_error(404), errors.ModelFailedError, "model_error"),
         (model_error(500, TOO_LONG), errors.ModelFailedError, "model_error"),
-        (model_error(400, TOO_LONG), errors.ContextLengthError, "context_length_exceeded"),
-        (model_error(400, "bad grammar"), errors.InvalidRequestError, "model_refused_request"),
-        (model_error(422, "bad grammar"), errors.InvalidRequestError, "model_refused_request"),
+        (model_error(400, TOO_LONG), ContextLengthError, "context_length_exceeded"),
+        (model_error(400, "bad grammar"), InvalidRequestError, "model_refused_request"),
+        (model_error(422, "bad grammar"), InvalidRequestError, "model_refused_request"),
         (model_error(429), errors.ThrottledError, "rate_limit_exceeded"),
         (model_error(504), errors.ModelTooSlowError, "model_timeout"),
         (model_error(0, message_=TIMED_OUT), errors.ModelTooSlowError, "model_timeout"),
     ],
 )
 def test_every_error_of_the_endpoint_has_a_meaning(
-    error: AwsError, failure: type[errors.ApiError], code: str
+    error: AwsError, failure: type[ApiError], code: str
 ) -> None:
     meaning = from_endpoint_error(error)
     assert (type(meaning), meaning.code) == (failure, code)
@@ -205,7 +206,7 @@ def test_every_error_of_the_endpoint_has_a_meaning(
 @pytest.mark.parametrize(
     ("sent", "failure"), [(True, errors.ModelFailedError), (False, errors.ModelUnavailableError)]
 )
-def test_a_lost_connection_means_work_lost_or_none_begun(sent: bool, failure: type[errors.ApiError]) -> None:
+def test_a_lost_connection_means_work_lost_or_none_begun(sent: bool, failure: type[ApiError]) -> None:
     error = AwsConnectionError(OSError("x"), sent=sent)
     assert type(from_connection_error(error, lost=errors.ModelFailedError)) is failure
 
@@ -221,7 +222,7 @@ def test_what_is_safe_to_repeat_is_told_to_clients() -> None:
             errors.ModelFailedError,
             errors.ModelTooSlowError,
             errors.StreamBrokenError,
-            errors.ContextLengthError,
+            ContextLengthError,
         )
     }
     assert [name for name, value in retryable.items() if value] == [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from orchestrator.parsing import parse_request
+from prompting.parsing import parse_request
 
 from twin.settings import load
 

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from orchestrator.aws.client import AwsClient
 from orchestrator.aws.credentials import Credentials
 from orchestrator.encoder import BackgroundEncoder, EncoderUnavailableError
-from orchestrator.errors import InvalidRequestError, RetrievalUnavailableError
+from orchestrator.errors import RetrievalUnavailableError
 from orchestrator.search import Retriever, S3VectorsRetriever
+from prompting.errors import InvalidRequestError
 
 from tests.orchestrator.aws_stub import AwsStub, Reply, error_reply, json_reply
 from tests.orchestrator.fakes import PASSAGES, FakeRetriever

@@ -70,7 +70,8 @@ def _build(build: Path, source: Source, target: Target, destination: Path) -> No
 
 def _copy_package(source: Source, packages: Path) -> None:
     for path in source.package_files():
-        copy = packages / path.relative_to(source.folder)
+        # lambda/<noun>/<package>/… becomes <package>/…
+        copy = packages / Path(*path.relative_to(source.folder.parent).parts[1:])
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
 

@@ -10,7 +10,7 @@ from twin.bundling.prune import ALWAYS
 from twin.bundling.sources import Source
 from twin.bundling.targets import Target
 
-_RECIPE = "2"
+_RECIPE = "3"
 """Changes when the same inputs are put together in another way."""
 
 
@@ -26,7 +26,7 @@ def files_digest(root: Path, files: Iterable[Path], *more: str) -> str:
 
 def bundle_digest(source: Source, target: Target) -> str:
     """Digest of everything that determines the bundle's bytes."""
-    return files_digest(source.folder, source.inputs(), _RECIPE, target.identity, *ALWAYS)
+    return files_digest(source.folder.parent, source.inputs(), _RECIPE, target.identity, *ALWAYS)
 
 
 def tree_digest(folder: Path) -> str:

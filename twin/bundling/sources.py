@@ -13,6 +13,8 @@ _NEVER_SHIPPED = frozenset({"__pycache__"})
 _MANIFEST = "bundle.toml"
 _ENTRY_SCRIPT = "run.sh"
 _ENCODER_SCRIPT = "build_encoder.py"
+_ACCEPTED = {"prune": "globs", "shared": "packages"}
+"""Sections of the manifest, and the one list in each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,7 @@ class Source:
     """The folder `lambda/<noun>`: a package of the same name, its lock, what to prune.
 
     A layer (a source with an encoder script) is installed below `python/`, where Lambda puts it on the path.
+    Packages that several functions share lie beside it, in folders without a lock; each bundle has a copy.
     """
 
     noun: str
@@ -54,20 +57,39 @@ class Source:
 
     def prune_globs(self) -> list[str]:
         """Patterns, relative to the installed packages, of what is not shipped."""
-        manifest = self.folder / _MANIFEST
-        if not manifest.exists():
-            return []
-        data = tomllib.loads(manifest.read_text(encoding="utf-8"))
-        globs = data.get("prune", {}).get("globs", [])
-        if set(data) - {"prune"} or not all(isinstance(glob, str) for glob in globs):
-            raise BundlingError(f"{manifest.parent.name}/{manifest.name}: accepted: [prune] globs = [texts]")
-        return list(globs)
+        return self._manifest("prune")
+
+    def shared_packages(self) -> list[Path]:
+        """Packages of other folders that go into the bundle.
+
+        Raises:
+            BundlingError: the manifest names one that does not exist.
+        """
+        packages = [self.folder.parent / name / name for name in self._manifest("shared")]
+        for package in packages:
+            if not package.is_dir():
+                raise BundlingError(f"{self.noun}/{_MANIFEST}: {package} does not exist")
+        return packages
 
     def package_files(self) -> Iterator[Path]:
-        """Files of the function's own code, in a stable order."""
-        for path in sorted(self.package.rglob("*")):
-            if path.is_file() and not _NEVER_SHIPPED.intersection(path.parts):
-                yield path
+        """Files of the function's own code and of what it shares, in a stable order."""
+        for package in (self.package, *self.shared_packages()):
+            for path in sorted(package.rglob("*")):
+                if path.is_file() and not _NEVER_SHIPPED.intersection(path.parts):
+                    yield path
+
+    def _manifest(self, section: str) -> list[str]:
+        """A list in the manifest; empty where there is none."""
+        manifest = self.folder / _MANIFEST
+        data = tomllib.loads(manifest.read_text(encoding="utf-8")) if manifest.exists() else {}
+        lists = {
+            name: value.get(accepted) for name, value in data.items() if (accepted := _ACCEPTED.get(name))
+        }
+        if set(lists) != set(data) or not all(map(_is_texts, lists.values())):
+            raise BundlingError(
+                f"{self.noun}/{_MANIFEST}: accepted: [prune] globs = [texts], [shared] packages = [names]"
+            )
+        return list(lists.get(section) or [])
 
     def inputs(self) -> Iterator[Path]:
         """Every file that the bundle depends on, in a stable order."""
@@ -88,3 +110,7 @@ def source(root: Path, noun: str) -> Source:
         if not path.exists():
             raise BundlingError(f"{noun}: {path.relative_to(root)} does not exist")
     return found
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)

@@ -6,18 +6,20 @@ from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.errors import ModelNotFoundError, RetrievalUnavailableError, StreamBrokenError
-from orchestrator.prompt import Limits, Prompt, build_prompt
+from prompting.errors import ModelNotFoundError
+from prompting.prompt import Limits, Prompt, build_prompt
+
+from orchestrator.errors import RetrievalUnavailableError, StreamBrokenError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from prompting.request import ChatRequest, Retrieval
     from retrieval import Passage
 
     from orchestrator.environment import Environment
     from orchestrator.model import Model
     from orchestrator.pacing import Pace
-    from orchestrator.request import ChatRequest, Retrieval
     from orchestrator.search import Retriever
     from orchestrator.telemetry import Record, Telemetry
     from orchestrator.tracing import Tracing

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Annotated, Literal
 
+from prompting.persona import Persona
 from pydantic import BaseModel, ConfigDict, Field, Json, PositiveInt, model_validator
 
 if TYPE_CHECKING:
@@ -16,17 +17,6 @@ WEB_ADAPTER_VARIABLES = frozenset(
 """Variables that the Lambda Web Adapter and `run.sh` read, beside those of `Environment`."""
 
 Name = Annotated[str, Field(min_length=1)]
-
-
-class Persona(BaseModel):
-    """Who the twin is: texts from the environment file that the prompt's templates place."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: Name
-    instructions: str = Field(description="How the twin writes, in every answer.")
-    citation_instructions: str = Field(description="How to use and cite the numbered sources.")
-    ungrounded_instructions: str = Field(description="What to do when no source was found.")
 
 
 class Environment(BaseModel):

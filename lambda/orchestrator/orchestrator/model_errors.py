@@ -9,10 +9,9 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+from prompting.errors import ApiError, ContextLengthError, InvalidRequestError
+
 from orchestrator.errors import (
-    ApiError,
-    ContextLengthError,
-    InvalidRequestError,
     ModelFailedError,
     ModelTooSlowError,
     ModelUnavailableError,

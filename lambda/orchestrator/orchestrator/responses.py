@@ -5,11 +5,11 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
+from prompting.errors import ApiError
 from starlette.responses import Response
 
 from orchestrator import sse
 from orchestrator.disconnect import ClientDisconnectedError, until_disconnect
-from orchestrator.errors import ApiError
 from orchestrator.telemetry import CLIENT_DISCONNECTED
 from orchestrator.wire import to_json
 

@@ -6,11 +6,12 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any, Protocol
 
+from prompting.errors import InvalidRequestError
 from retrieval import Passage
 
 from orchestrator.aws.client import AwsConnectionError, AwsError
 from orchestrator.encoder import EncoderUnavailableError
-from orchestrator.errors import InvalidRequestError, RetrievalUnavailableError
+from orchestrator.errors import RetrievalUnavailableError
 
 if TYPE_CHECKING:
     from orchestrator.aws.client import AwsClient

@@ -6,26 +6,28 @@ import time
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
+from prompting.errors import ApiError
+from prompting.parsing import parse_request
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from orchestrator.bodies import read_body
 from orchestrator.chat import Adapters, Chat
 from orchestrator.disconnect import ClientDisconnectedError, until_disconnect
-from orchestrator.errors import ApiError, MethodNotAllowedError, UnknownUrlError
+from orchestrator.errors import MethodNotAllowedError, UnknownUrlError
 from orchestrator.middleware import REQUEST_ID, RequestRecords
 from orchestrator.pacing import Pace
-from orchestrator.parsing import parse_request, read_body
 from orchestrator.responses import CLIENT_CLOSED_REQUEST, ChunkStream, error_response, json_response
 from orchestrator.telemetry import CLIENT_DISCONNECTED, Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from prompting.request import ChatRequest
     from starlette.types import Lifespan
 
     from orchestrator.environment import Environment
-    from orchestrator.request import ChatRequest
 
 _METHOD_NOT_ALLOWED = 405
 

@@ -11,8 +11,9 @@ from aws_lambda_powertools.logging.utils import copy_config_to_registered_logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 if TYPE_CHECKING:
+    from prompting.errors import ApiError
+
     from orchestrator.environment import Environment
-    from orchestrator.errors import ApiError
 
 OK = "ok"
 INTERNAL_ERROR = "internal_error"

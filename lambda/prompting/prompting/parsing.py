@@ -8,18 +8,12 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 from retrieval import FilterError, normalize_filter
 
-from orchestrator.errors import BodyTooLargeError, InvalidRequestError
-from orchestrator.fields import REFUSED
-from orchestrator.request import ChatRequest, Retrieval
+from prompting.errors import InvalidRequestError
+from prompting.fields import REFUSED
+from prompting.request import ChatRequest, Retrieval
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from pydantic_core import ErrorDetails
-
-MAX_BODY_BYTES = 1_000_000
-_DRAINED_BYTES = 16_000_000
-"""A client that is still sending cannot read a refusal, so this much is read and thrown away first."""
 
 _EXPECTED = {
     "bool_type": "true or false",
@@ -30,22 +24,6 @@ _EXPECTED = {
     "model_type": "an object",
     "string_type": "a string",
 }
-
-
-async def read_body(content: AsyncIterator[bytes]) -> bytes:
-    """Raises `BodyTooLargeError` above `MAX_BODY_BYTES`, whatever the content's length claims."""
-    body = bytearray()
-    size = 0
-    async for chunk in content:
-        size += len(chunk)
-        if size <= MAX_BODY_BYTES:
-            body += chunk
-        elif size > _DRAINED_BYTES:
-            break
-    if size > MAX_BODY_BYTES:
-        message = f"The request's body is larger than {MAX_BODY_BYTES:,} bytes."
-        raise BodyTooLargeError(message)
-    return bytes(body)
 
 
 def parse_request(body: bytes) -> ChatRequest:

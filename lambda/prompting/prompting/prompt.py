@@ -13,14 +13,14 @@ from string import Template
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape, quoteattr
 
-from orchestrator.errors import ContextLengthError, InvalidRequestError
-from orchestrator.tokens import MESSAGE_OVERHEAD, REPLY_OVERHEAD, estimate_tokens
+from prompting.errors import ContextLengthError, InvalidRequestError
+from prompting.tokens import MESSAGE_OVERHEAD, REPLY_OVERHEAD, estimate_tokens
 
 if TYPE_CHECKING:
     from retrieval import Passage
 
-    from orchestrator.environment import Persona
-    from orchestrator.request import ChatRequest
+    from prompting.persona import Persona
+    from prompting.request import ChatRequest
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _SYSTEM_ROLES = {"system", "developer"}

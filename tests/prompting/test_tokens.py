@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from orchestrator.tokens import estimate_tokens
+from prompting.tokens import estimate_tokens
 
 
 @given(st.text(), st.text())

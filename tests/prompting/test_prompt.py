@@ -10,11 +10,11 @@ from xml.etree import ElementTree as ET
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from orchestrator.environment import Persona
-from orchestrator.errors import ContextLengthError, InvalidRequestError
-from orchestrator.prompt import Limits, Prompt, build_prompt, render_source
-from orchestrator.request import ChatRequest
-from orchestrator.tokens import MESSAGE_OVERHEAD, REPLY_OVERHEAD, estimate_tokens
+from prompting.errors import ContextLengthError, InvalidRequestError
+from prompting.persona import Persona
+from prompting.prompt import Limits, Prompt, build_prompt, render_source
+from prompting.request import ChatRequest
+from prompting.tokens import MESSAGE_OVERHEAD, REPLY_OVERHEAD, estimate_tokens
 from retrieval import Passage
 
 from tests.orchestrator.fakes import MODEL, PASSAGES, PERSONA
