@@ -1,0 +1,162 @@
+"""Records of the jobs table, and the requests that change them.
+
+Key: `owner` (the client's API key id) and `id`. So a client reaches its own records alone, and lists them
+by age. The index `open-jobs` holds the jobs that have not ended, by `open` (the kind) and `due_at` (when the
+sweeper looks at them next). `delete_at` is the time to live. Times are seconds since the epoch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from typing import Any, Literal
+
+from jobtable.states import FINAL, OPEN
+
+OPEN_JOBS = "open-jobs"
+Kind = Literal["response", "batch"]
+
+Record = dict[str, Any]
+"""Attributes of a record: texts, whole numbers, truth values, and JSON documents."""
+
+Request = dict[str, Any]
+Item = dict[str, dict[str, Any]]
+
+DOCUMENTS = frozenset({"request", "sources", "usage", "error", "errors", "metadata", "request_counts"})
+"""Attributes that hold JSON documents, stored as text."""
+
+
+def to_item(record: Mapping[str, Any]) -> Item:
+    """The record as DynamoDB takes it; attributes that are None are left out."""
+    return {name: _to_value(name, value) for name, value in record.items() if value is not None}
+
+
+def from_item(item: Mapping[str, Mapping[str, Any]]) -> Record:
+    """The record of an item."""
+    return {name: _from_value(name, value) for name, value in item.items()}
+
+
+def get(table: str, owner: str, record_id: str) -> Request:
+    """GetItem, consistent."""
+    return {"TableName": table, "Key": _key(owner, record_id), "ConsistentRead": True}
+
+
+def put_new(table: str, record: Mapping[str, Any]) -> Request:
+    """PutItem that fails with ConditionalCheckFailedException where the record exists."""
+    return {
+        "TableName": table,
+        "Item": to_item(record),
+        "ConditionExpression": "attribute_not_exists(id)",
+    }
+
+
+def put(table: str, record: Mapping[str, Any]) -> Request:
+    """PutItem, whatever was there."""
+    return {"TableName": table, "Item": to_item(record)}
+
+
+def put_together(table: str, *new: Mapping[str, Any]) -> Request:
+    """TransactWriteItems: all of these new records, or none of them."""
+    return {"TransactItems": [{"Put": put_new(table, record)} for record in new]}
+
+
+def delete(table: str, owner: str, record_id: str) -> Request:
+    """DeleteItem that returns what was there."""
+    return {"TableName": table, "Key": _key(owner, record_id), "ReturnValues": "ALL_OLD"}
+
+
+def change(
+    table: str,
+    owner: str,
+    record_id: str,
+    *,
+    allowed: Collection[str] = OPEN,
+    fields: Mapping[str, Any],
+    absent: str | None = None,
+) -> Request:
+    """UpdateItem that sets `fields` while the status is one of `allowed`, and returns the whole record.
+
+    A final status takes the job out of the index of open jobs. Fails with ConditionalCheckFailedException
+    where the record does not exist, has another status, or has the attribute `absent`.
+    """
+    values = to_item(fields)
+    names = {f"#{index}": name for index, name in enumerate(values)}
+    settings = ", ".join(f"#{index} = :{index}" for index in range(len(values)))
+    ends = fields.get("status") in FINAL
+    states = {f":s{index}": {"S": state} for index, state in enumerate(sorted(allowed))}
+    condition = f"#status IN ({', '.join(states)})"
+    if absent is not None:
+        names["#absent"] = absent
+        condition += " AND attribute_not_exists(#absent)"
+    return {
+        "TableName": table,
+        "Key": _key(owner, record_id),
+        "UpdateExpression": f"SET {settings}" + (" REMOVE #open, due_at" if ends else ""),
+        "ConditionExpression": condition,
+        "ExpressionAttributeNames": {**names, "#status": "status", **({"#open": "open"} if ends else {})},
+        "ExpressionAttributeValues": {
+            **{f":{index}": value for index, value in enumerate(values.values())},
+            **states,
+        },
+        "ReturnValues": "ALL_NEW",
+    }
+
+
+def page(table: str, owner: str, prefix: str, *, after: str | None, limit: int) -> Request:
+    """Query: records of a kind, newest first, those older than the id `after`.
+
+    One more than `limit` comes back where there are more.
+    """
+    upper = after or f"{prefix}g"  # sorts behind every hexadecimal digit
+    return {
+        "TableName": table,
+        "KeyConditionExpression": "#owner = :owner AND id BETWEEN :lower AND :upper",
+        "FilterExpression": "id <> :upper",
+        "ExpressionAttributeNames": {"#owner": "owner"},
+        "ExpressionAttributeValues": {
+            ":owner": {"S": owner},
+            ":lower": {"S": prefix},
+            ":upper": {"S": upper},
+        },
+        "ScanIndexForward": False,
+        "Limit": limit + (2 if after else 1),  # the filter drops `after` itself
+        "ConsistentRead": True,
+    }
+
+
+def due(table: str, kind: Kind, now: int, *, limit: int, start: Item | None = None) -> Request:
+    """Query: keys of the open jobs of a kind whose `due_at` has passed, longest overdue first."""
+    return {
+        "TableName": table,
+        "IndexName": OPEN_JOBS,
+        "KeyConditionExpression": "#open = :open AND due_at <= :now",
+        "ExpressionAttributeNames": {"#open": "open"},
+        "ExpressionAttributeValues": {":open": {"S": kind}, ":now": {"N": str(now)}},
+        "Limit": limit,
+        **({"ExclusiveStartKey": start} if start else {}),
+    }
+
+
+def _key(owner: str, record_id: str) -> Item:
+    return {"owner": {"S": owner}, "id": {"S": record_id}}
+
+
+def _to_value(name: str, value: Any) -> dict[str, Any]:
+    if name in DOCUMENTS:
+        return {"S": json.dumps(value, ensure_ascii=False, separators=(",", ":"))}
+    match value:
+        case bool():
+            return {"BOOL": value}
+        case int():
+            return {"N": str(value)}
+        case str():
+            return {"S": value}
+        case _:
+            raise TypeError(f"{name}: {type(value).__name__} is no text, whole number or truth value")
+
+
+def _from_value(name: str, value: Mapping[str, Any]) -> Any:
+    if name in DOCUMENTS:
+        return json.loads(value["S"])
+    (kind, content), *_ = value.items()
+    return int(content) if kind == "N" else content
