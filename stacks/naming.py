@@ -27,6 +27,25 @@ class Names:
         return f"{PREFIX}-{self.environment}-realtime"
 
     @property
+    def async_endpoint(self) -> str:
+        """SageMaker asynchronous endpoint."""
+        return f"{PREFIX}-{self.environment}-asynchronous"
+
+    @property
+    def batch_state_machine(self) -> str:
+        """State machine that runs batches; executions are looked up by the batch's id."""
+        return f"{PREFIX}-{self.environment}-batch"
+
+    @property
+    def transform_jobs(self) -> str:
+        """Pattern of the names of batches' transform jobs, which begin with the environment's."""
+        return f"{PREFIX}-{self.environment}-*"
+
+    def webhook_secret(self, client: str) -> str:
+        """Secret with which the notices to a client are signed; its owner finds it by this name."""
+        return f"{PREFIX}-{self.environment}-webhook-{client}"
+
+    @property
     def inference_component(self) -> str:
         """Inference component on the realtime endpoint."""
         return f"{PREFIX}-{self.environment}-realtime-model"
@@ -63,6 +82,11 @@ class Names:
         )
 
     @property
+    def async_log_group(self) -> str:
+        """Log group that SageMaker writes the asynchronous endpoint's output to."""
+        return f"/aws/sagemaker/Endpoints/{self.async_endpoint}"
+
+    @property
     def model_package_group(self) -> str:
         """Model Registry group."""
         return f"{PREFIX}-{self.environment}-models"
@@ -85,6 +109,17 @@ INDEX_STATE_PREFIX = "index-state/"
 MODELS_PREFIX = "models/"
 """Exchange-bucket prefix under which registered weights lie."""
 
+JOBS_PREFIX = "jobs/"
+"""Exchange-bucket prefix of everything that jobs read and write; what lies there expires."""
+
+ASYNC_INPUT_PREFIX = f"{JOBS_PREFIX}asynchronous/input/"
+ASYNC_OUTPUT_PREFIX = f"{JOBS_PREFIX}asynchronous/output/"
+ASYNC_FAILURE_PREFIX = f"{JOBS_PREFIX}asynchronous/failure/"
+ASYNC_CAPTURE_PREFIX = f"{JOBS_PREFIX}asynchronous/captured/"
+
+JOBS_INDEX = "open-jobs"
+"""Index of the jobs table that holds the jobs that have not ended."""
+
 
 class Outputs:
     """CloudFormation output keys that `python -m twin` reads."""
@@ -93,6 +128,8 @@ class Outputs:
     EXCHANGE_BUCKET = "ExchangeBucketName"
     VECTOR_BUCKET = "VectorBucketName"
     DEAD_LETTER_QUEUE_URL = "DeadLetterQueueUrl"
+    JOBS_TABLE = "JobsTableName"
+    WEBHOOK_DEAD_LETTER_QUEUE_URL = "WebhookDeadLetterQueueUrl"
     API_URL = "ApiUrl"
     API_ID = "ApiId"
     ENDPOINT = "EndpointName"

@@ -189,7 +189,11 @@ def test_impossible_combination(refusal: Refusal, changes: dict[str, object], me
 
 def test_fp8_is_accepted_where_every_gpu_has_it(load_changed: LoadChanged) -> None:
     environment = load_changed(
-        {"model.quantization": "fp8", "realtime.instance_types": ["ml.g6e.xlarge", "ml.p5.4xlarge"]}
+        {
+            "model.quantization": "fp8",
+            "realtime.instance_types": ["ml.g6e.xlarge", "ml.p5.4xlarge"],
+            "asynchronous.instance_types": ["ml.g6e.xlarge"],
+        }
     )
     assert environment.model.quantization == "fp8"
 

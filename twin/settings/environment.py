@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal, Self
 
 from pydantic import model_validator
 
-from twin.settings.accelerators import FP8_ARCHITECTURES, runs_dtype, runs_quantization
+from twin.settings.accelerators import FP8_ARCHITECTURES, InstanceType, runs_dtype, runs_quantization
 from twin.settings.api import ApiSettings
+from twin.settings.asynchronous import AsynchronousSettings
 from twin.settings.base import Section, refuse, setting
 from twin.settings.functions import FunctionSettings, LogSettings
+from twin.settings.jobs import LOOPBACK, JobSettings
 from twin.settings.local import LocalSettings
 from twin.settings.model import ModelSettings
+from twin.settings.nearest import nearest
 from twin.settings.network import NetworkSettings
 from twin.settings.persona import Persona
 from twin.settings.realtime import RealtimeSettings
@@ -43,6 +47,10 @@ class Environment(Section):
     )
     model: ModelSettings = setting("The model.", unit="section")
     realtime: RealtimeSettings = setting("How the realtime endpoint runs.", unit="section")
+    asynchronous: AsynchronousSettings | None = setting(
+        "How the asynchronous endpoint runs; without the section there is none.", unit="section", default=None
+    )
+    jobs: JobSettings = setting("Background responses and batches.", unit="section", default=JobSettings())
     retrieval: RetrievalSettings = setting("Search in the corpus.", unit="section")
     persona: Persona = setting("Who the twin is.", unit="section")
     api: ApiSettings = setting("The API.", unit="section")
@@ -100,12 +108,12 @@ class Environment(Section):
 
     @model_validator(mode="after")
     def _gpus_run_the_model(self) -> Self:
-        for instance in self.realtime.instances:
+        for key, instance in self._instances():
             if not runs_quantization(instance, self.model.quantization):
                 refuse(
                     "model.quantization",
                     self.model.quantization,
-                    f"none, awq, gptq or bitsandbytes while realtime.instance_types has {instance.name} "
+                    f"none, awq, gptq or bitsandbytes while {key} has {instance.name} "
                     f"({instance.gpu}, {instance.architecture}); "
                     f"fp8 runs on {', '.join(sorted(FP8_ARCHITECTURES))}",
                 )
@@ -113,10 +121,18 @@ class Environment(Section):
                 refuse(
                     "model.dtype",
                     self.model.dtype,
-                    f"float16 while realtime.instance_types has {instance.name} "
+                    f"float16 while {key} has {instance.name} "
                     f"({instance.gpu}, {instance.architecture}), which has no bfloat16",
                 )
         return self
+
+    def _instances(self) -> Iterator[tuple[str, InstanceType]]:
+        """Each instance type that the model runs on, with the key that names it."""
+        for instance in self.realtime.instances:
+            yield "realtime.instance_types", instance
+        if self.asynchronous is not None:
+            for instance in self.asynchronous.hosts:
+                yield "asynchronous.instance_types", instance
 
     @model_validator(mode="after")
     def _target_within_batch(self) -> Self:
@@ -126,6 +142,37 @@ class Environment(Section):
                 self.realtime.target_concurrency_per_copy,
                 f"at most model.max_num_seqs, which is {self.model.max_num_seqs}; more would wait",
             )
+        return self
+
+    @model_validator(mode="after")
+    def _invocations_within_batch(self) -> Self:
+        if self.asynchronous is None:
+            return self
+        invocations = self.asynchronous.max_concurrent_invocations_per_instance
+        if invocations > self.model.max_num_seqs:
+            refuse(
+                "asynchronous.max_concurrent_invocations_per_instance",
+                invocations,
+                f"at most model.max_num_seqs, which is {self.model.max_num_seqs}; more would wait",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _webhooks_belong_to_clients(self) -> Self:
+        for client, url in self.jobs.webhooks.items():
+            if client not in self.api.clients:
+                refuse(
+                    f"jobs.webhooks.{client}",
+                    url,
+                    f"the name of a client of api.clients ({', '.join(self.api.clients)}) as the key; "
+                    f"nearest: {nearest(client, self.api.clients)}",
+                )
+            if not url.startswith("https://") and not (self.name == LOCAL and _is_loopback(url)):
+                refuse(
+                    f"jobs.webhooks.{client}",
+                    url,
+                    f"a URL that begins with https://; in the environment 'local' also {LOOPBACK}",
+                )
         return self
 
     @model_validator(mode="after")
@@ -155,3 +202,7 @@ class Environment(Section):
     def retains_data(self) -> bool:
         """Whether stored data outlives its stack."""
         return self.removal == "retain"
+
+
+def _is_loopback(url: str) -> bool:
+    return url.partition("?")[0].split("/")[2].partition(":")[0] == "127.0.0.1"

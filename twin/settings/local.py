@@ -21,3 +21,9 @@ class LocalSettings(Section):
     inter_token_latency_ms: float = setting(
         "Wait of the extractive backend between tokens.", unit="milliseconds", default=5, ge=0
     )
+    asynchronous_wake_seconds: float = setting(
+        "Wait of an asynchronous endpoint without instances before its first one is there.",
+        unit="seconds",
+        default=1,
+        ge=0,
+    )

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Self
 
-from pydantic import AfterValidator, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import model_validator
 
 from twin.settings.accelerators import INSTANCE_TYPES, InstanceType
-from twin.settings.base import CONFLICT, Section, refuse, setting
-from twin.settings.nearest import nearest
-
-
-def _hosting_gpu_type(name: str) -> str:
-    if name not in INSTANCE_TYPES:
-        accepted = f"a GPU type that SageMaker hosts endpoints on, such as {nearest(name, INSTANCE_TYPES)}"
-        raise PydanticCustomError(
-            CONFLICT, "{key}: {accepted}", {"key": "", "value": name, "accepted": accepted}
-        )
-    return name
+from twin.settings.base import Section, refuse, setting
+from twin.settings.hosting import HostingType, StartTimeouts, refuse_repeated
 
 
 class Copies(Section):
@@ -62,28 +52,10 @@ class InstanceRelease(Section):
     )
 
 
-class StartTimeouts(Section):
-    """How long each part of a start may take before it counts as failed."""
-
-    instance_provision_seconds: int = setting(
-        "Waiting for an instance type before the next in the list is tried.",
-        unit="seconds",
-        default=600,
-        ge=300,
-        le=3600,
-    )
-    model_download_seconds: int = setting(
-        "Download of the weights.", unit="seconds", default=1200, ge=60, le=3600
-    )
-    container_startup_seconds: int = setting(
-        "Container start until it answers health checks.", unit="seconds", default=900, ge=60, le=3600
-    )
-
-
 class RealtimeSettings(Section):
     """The realtime endpoint."""
 
-    instance_types: tuple[Annotated[str, AfterValidator(_hosting_gpu_type)], ...] = setting(
+    instance_types: tuple[HostingType, ...] = setting(
         "GPU instance types in order of preference; later ones are fallbacks for missing capacity.",
         unit="SageMaker instance types",
         min_length=1,
@@ -143,9 +115,7 @@ class RealtimeSettings(Section):
 
     @model_validator(mode="after")
     def _no_duplicates(self) -> Self:
-        for index, name in enumerate(self.instance_types):
-            if name in self.instance_types[:index]:
-                refuse(f"instance_types.{index}", name, "each type once")
+        refuse_repeated(self.instance_types)
         return self
 
     @model_validator(mode="after")
