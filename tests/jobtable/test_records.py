@@ -119,6 +119,33 @@ def test_open_jobs_are_found_when_they_are_due(dynamodb: Any) -> None:
     assert [item["id"]["S"] for item in found] == [early["id"]]
 
 
+def due(dynamodb: Any, now: int) -> list[str]:
+    found = dynamodb.query(**records.due(TABLE, "response", now, limit=10))["Items"]
+    return [item["id"]["S"] for item in found]
+
+
+def test_an_ended_job_stays_in_the_index_until_its_client_is_told(dynamodb: Any) -> None:
+    record = {**job(), "client": "app"}
+    dynamodb.put_item(**records.put_new(TABLE, record))
+    dynamodb.update_item(**records.end(TABLE, record, fields={"status": states.COMPLETED}, now=1_000))
+    assert due(dynamodb, 1_000 + records.ANNOUNCING_SECONDS - 1) == []
+    assert due(dynamodb, 1_000 + records.ANNOUNCING_SECONDS) == [record["id"]]
+    note = records.notified(TABLE, "ada", record["id"], 1_070)
+    dynamodb.update_item(**note)
+    assert due(dynamodb, 9_999) == []
+    with pytest.raises(ClientError, match="ConditionalCheckFailed"):
+        dynamodb.update_item(**note)
+    told = {"status": states.COMPLETED, "notified_at": 1_070}
+    assert read(dynamodb, record) == {k: v for k, v in record.items() if k not in {"open", "due_at"}} | told
+
+
+def test_without_a_webhook_an_ended_job_leaves_the_index(dynamodb: Any) -> None:
+    record = job()
+    dynamodb.put_item(**records.put_new(TABLE, record))
+    dynamodb.update_item(**records.end(TABLE, record, fields={"status": states.FAILED}, now=1_000))
+    assert due(dynamodb, 9_999) == []
+
+
 def test_pages_run_from_new_to_old_and_show_the_owners_alone(dynamodb: Any) -> None:
     mine = [job(now_ms=number) for number in range(5)]
     for record in (*mine, job("bob", now_ms=9)):

@@ -1,8 +1,8 @@
 """Records of the jobs table, and the requests that change them.
 
 Key: `owner` (the client's API key id) and `id`. So a client reaches its own records alone, and lists them
-by age. The index `open-jobs` holds the jobs that have not ended, by `open` (the kind) and `due_at` (when the
-sweeper looks at them next). `delete_at` is the time to live. Times are seconds since the epoch.
+by age. The index `open-jobs` holds the jobs that have not ended, or whose client is yet to be told, by `open`
+(the kind) and `due_at` (when the sweeper looks at them next). `delete_at` is the time to live. Times are seconds since the epoch.
 """
 
 from __future__ import annotations
@@ -14,6 +14,10 @@ from typing import Any, Literal
 from jobtable.states import FINAL, OPEN
 
 OPEN_JOBS = "open-jobs"
+
+ANNOUNCING_SECONDS = 60
+"""Time that whoever ends a job has to tell the client, before the sweeper does."""
+
 Kind = Literal["response", "batch"]
 
 Record = dict[str, Any]
@@ -76,13 +80,14 @@ def change(
 ) -> Request:
     """UpdateItem that sets `fields` while the status is one of `allowed`, and returns the whole record.
 
-    A final status takes the job out of the index of open jobs. Fails with ConditionalCheckFailedException
-    where the record does not exist, has another status, or has the attribute `absent`.
+    A final status takes the job out of the index of open jobs, unless `fields` say when it is due again.
+    Fails with ConditionalCheckFailedException where the record does not exist, has another status, or has
+    the attribute `absent`.
     """
     values = to_item(fields)
     names = {f"#{index}": name for index, name in enumerate(values)}
     settings = ", ".join(f"#{index} = :{index}" for index in range(len(values)))
-    ends = fields.get("status") in FINAL
+    leaves = "notified_at" in fields or (fields.get("status") in FINAL and "due_at" not in fields)
     states = {f":s{index}": {"S": state} for index, state in enumerate(sorted(allowed))}
     condition = f"#status IN ({', '.join(states)})"
     if absent is not None:
@@ -91,15 +96,40 @@ def change(
     return {
         "TableName": table,
         "Key": _key(owner, record_id),
-        "UpdateExpression": f"SET {settings}" + (" REMOVE #open, due_at" if ends else ""),
+        "UpdateExpression": f"SET {settings}" + (" REMOVE #open, due_at" if leaves else ""),
         "ConditionExpression": condition,
-        "ExpressionAttributeNames": {**names, "#status": "status", **({"#open": "open"} if ends else {})},
+        "ExpressionAttributeNames": {**names, "#status": "status", **({"#open": "open"} if leaves else {})},
         "ExpressionAttributeValues": {
             **{f":{index}": value for index, value in enumerate(values.values())},
             **states,
         },
         "ReturnValues": "ALL_NEW",
     }
+
+
+def end(
+    table: str,
+    record: Mapping[str, Any],
+    *,
+    allowed: Collection[str] = OPEN,
+    fields: Mapping[str, Any],
+    now: int,
+) -> Request:
+    """`change` to the final status in `fields`.
+
+    A job whose client has a webhook stays in the index, due in a minute, until `notified` takes it out: so
+    the sweeper tells the client where whoever ended the job died before it could.
+    """
+    due = {"due_at": now + ANNOUNCING_SECONDS} if record.get("client") else {}
+    return change(table, record["owner"], record["id"], allowed=allowed, fields={**fields, **due})
+
+
+def notified(table: str, owner: str, record_id: str, now: int) -> Request:
+    """UpdateItem that notes that the client was told of the job's end, and takes the job out of the index.
+
+    Fails with ConditionalCheckFailedException where that was noted before.
+    """
+    return change(table, owner, record_id, allowed=FINAL, fields={"notified_at": now}, absent="notified_at")
 
 
 def page(table: str, owner: str, prefix: str, *, after: str | None, limit: int) -> Request:
