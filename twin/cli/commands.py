@@ -129,6 +129,22 @@ def ask(parsed: argparse.Namespace) -> int:
     return 0
 
 
+def advise(parsed: argparse.Namespace) -> int:
+    """Recommend a deployment type; the status is 1 where none meets the workload."""
+    from twin.capacity import advise as assess
+    from twin.capacity.fleet import Platform
+    from twin.cli import advise as interview
+
+    environment = environment_of(parsed.env)
+    workload = interview.workload_of(vars(parsed), interview.terminal())
+    advice = assess(workload, Platform.of(environment, interview.parameters(parsed.billion_parameters)))
+    if parsed.json:
+        say(interview.as_json(advice))
+    else:
+        interview.show(advice)
+    return 0 if advice.best else 1
+
+
 def corpus_sync(parsed: argparse.Namespace) -> int:
     from twin.cli.corpus import sync_corpus
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from twin.capacity import WorkloadError
+from twin.cli.advise import add_flags
 from twin.cli.output import fail
 from twin.deployment.cdk import CdkError
 from twin.deployment.outputs import NotDeployedError
@@ -62,6 +64,9 @@ def build_parser() -> argparse.ArgumentParser:
     ask = add("ask", "Ask the twin a question and print the streamed answer with its sources.")
     ask.add_argument("question")
     add_env(ask)
+    advice = add("advise", "Say which deployment type fits a workload, and what the others cost or miss.")
+    add_env(advice)
+    add_flags(advice)
     corpus = add("corpus", "Manage the corpus.")
     corpus.add_argument("action", choices=["sync"], help="sync: upload what changed, remove what is gone")
     corpus.add_argument("directory", type=Path)
@@ -85,6 +90,7 @@ def _handlers() -> dict[str, Callable[[argparse.Namespace], int]]:
         "up": commands.up,
         "down": commands.down,
         "status": commands.status,
+        "advise": commands.advise,
         "ask": commands.ask,
         "corpus": commands.corpus_sync,
         "synth": commands.cdk,
@@ -95,7 +101,13 @@ def _handlers() -> dict[str, Callable[[argparse.Namespace], int]]:
 
 def _expected_errors() -> tuple[type[Exception], ...]:
     """Collect the errors whose message is meant for the person at the terminal."""
-    errors: list[type[Exception]] = [SettingsError, CdkError, NotDeployedError, BusyError]
+    errors: list[type[Exception]] = [
+        SettingsError,
+        WorkloadError,
+        CdkError,
+        NotDeployedError,
+        BusyError,
+    ]
     # Present only when a command has loaded them; the names cannot be imported without their packages.
     for module, name in (
         ("twin.corpus", "CorpusError"),
