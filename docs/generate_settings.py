@@ -88,7 +88,13 @@ def _accepted(schema: Schema, node: Schema) -> str:
         case "string":
             return _text(node)
         case _:
-            return "name of a tier" if "patternProperties" in node else kind
+            return _member(schema, node) if "patternProperties" in node else kind
+
+
+def _member(schema: Schema, node: Schema) -> str:
+    """What the values of a mapping accept, whose keys the user chooses."""
+    (member,) = (_resolve(schema, value) for value in node["patternProperties"].values())
+    return _text(member) if "examples" in member else "name of a tier"
 
 
 def _text(node: Schema) -> str:

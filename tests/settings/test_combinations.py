@@ -209,7 +209,12 @@ def test_images_come_from_the_regions_publisher_or_an_account_of_ones_own(
 ) -> None:
     zones = ["ap-southeast-3a", "ap-southeast-3b"]
     environment = load_changed(
-        {"region": "ap-southeast-3", "network.availability_zones": zones, "model.image.account": account}
+        {
+            "region": "ap-southeast-3",
+            "network.availability_zones": zones,
+            "model.image.account": account,
+            "batch.image": {"account": account},
+        }
     )
     assert environment.model.image.account == account
 

@@ -11,6 +11,7 @@ from twin.settings.accelerators import FP8_ARCHITECTURES, InstanceType, runs_dty
 from twin.settings.api import ApiSettings
 from twin.settings.asynchronous import AsynchronousSettings
 from twin.settings.base import Section, refuse, setting
+from twin.settings.batch import BatchSettings, check_batch
 from twin.settings.functions import FunctionSettings, LogSettings
 from twin.settings.jobs import LOOPBACK, JobSettings
 from twin.settings.local import LocalSettings
@@ -49,6 +50,9 @@ class Environment(Section):
     realtime: RealtimeSettings = setting("How the realtime endpoint runs.", unit="section")
     asynchronous: AsynchronousSettings | None = setting(
         "How the asynchronous endpoint runs; without the section there is none.", unit="section", default=None
+    )
+    batch: BatchSettings | None = setting(
+        "How batches run; without the section there are none.", unit="section", default=None
     )
     jobs: JobSettings = setting("Background responses and batches.", unit="section", default=JobSettings())
     retrieval: RetrievalSettings = setting("Search in the corpus.", unit="section")
@@ -196,6 +200,12 @@ class Environment(Section):
                 account,
                 f"{publisher}, under which AWS publishes the image in {self.region}, or an account of yours",
             )
+        return self
+
+    @model_validator(mode="after")
+    def _batches_run_the_model(self) -> Self:
+        if self.batch is not None:
+            check_batch(self.batch, model=self.model, region=self.region)
         return self
 
     @property
