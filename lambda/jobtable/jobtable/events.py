@@ -18,7 +18,7 @@ def awaits(record: Mapping[str, Any]) -> bool:
 
 
 def ended(record: Mapping[str, Any]) -> Event:
-    """The event of a job that has ended. It follows from the record alone, so sending it twice says nothing new."""
+    """The event of a job that has ended. It follows from the record alone: told twice, it says the same."""
     job, status = record["id"], record["status"]
     kind, moment = ("batch", f"{status}_at") if job.startswith(BATCH) else ("response", "ended_at")
     return {

@@ -2,7 +2,8 @@
 
 Key: `owner` (the client's API key id) and `id`. So a client reaches its own records alone, and lists them
 by age. The index `open-jobs` holds the jobs that have not ended, or whose client is yet to be told, by `open`
-(the kind) and `due_at` (when the sweeper looks at them next). `delete_at` is the time to live. Times are seconds since the epoch.
+(the kind) and `due_at` (when the sweeper looks at them next). `delete_at` is the time to live. Times are
+seconds since the epoch.
 """
 
 from __future__ import annotations
