@@ -160,6 +160,23 @@ def test_pages_run_from_new_to_old_and_show_the_owners_alone(dynamodb: Any) -> N
     assert listed(newest_first[1], 10) == newest_first[2:]
     assert listed(newest_first[1], 2) == newest_first[2:5]
     assert listed(newest_first[2], 2) == newest_first[3:]
+    dynamodb.delete_item(**records.delete(TABLE, "ada", newest_first[1]))
+    assert listed(newest_first[1], 10) == newest_first[2:]
+
+
+def test_pages_run_from_old_to_new_where_asked(dynamodb: Any) -> None:
+    mine = [job(now_ms=number) for number in range(4)]
+    for record in (*mine, job("bob", now_ms=9)):
+        dynamodb.put_item(**records.put_new(TABLE, record))
+    oldest_first = [record["id"] for record in mine]
+
+    def listed(after: str | None, limit: int) -> list[str]:
+        page = records.page(TABLE, "ada", "resp_", after=after, limit=limit, newest_first=False)
+        return [item["id"]["S"] for item in dynamodb.query(**page)["Items"]]
+
+    assert listed(None, 10) == oldest_first
+    assert listed(oldest_first[0], 2) == oldest_first[1:]
+    assert listed(oldest_first[3], 2) == []
 
 
 def test_other_values_are_refused() -> None:

@@ -133,24 +133,21 @@ def notified(table: str, owner: str, record_id: str, now: int) -> Request:
     return change(table, owner, record_id, allowed=FINAL, fields={"notified_at": now}, absent="notified_at")
 
 
-def page(table: str, owner: str, prefix: str, *, after: str | None, limit: int) -> Request:
-    """Query: records of a kind, newest first, those older than the id `after`.
+def page(
+    table: str, owner: str, prefix: str, *, after: str | None, limit: int, newest_first: bool = True
+) -> Request:
+    """Query: records of a kind by age, those behind the id `after`, which need not exist any more.
 
     One more than `limit` comes back where there are more.
     """
-    upper = after or f"{prefix}g"  # sorts behind every hexadecimal digit
     return {
         "TableName": table,
-        "KeyConditionExpression": "#owner = :owner AND id BETWEEN :lower AND :upper",
-        "FilterExpression": "id <> :upper",
+        "KeyConditionExpression": "#owner = :owner AND begins_with(id, :prefix)",
         "ExpressionAttributeNames": {"#owner": "owner"},
-        "ExpressionAttributeValues": {
-            ":owner": {"S": owner},
-            ":lower": {"S": prefix},
-            ":upper": {"S": upper},
-        },
-        "ScanIndexForward": False,
-        "Limit": limit + (2 if after else 1),  # the filter drops `after` itself
+        "ExpressionAttributeValues": {":owner": {"S": owner}, ":prefix": {"S": prefix}},
+        **({"ExclusiveStartKey": _key(owner, after)} if after else {}),
+        "ScanIndexForward": not newest_first,
+        "Limit": limit + 1,
         "ConsistentRead": True,
     }
 
