@@ -5,13 +5,16 @@ SHELL := /bin/bash
 PYTHON ?= python3
 ENV ?= local
 PORT ?= 4566
+MODE ?= realtime
 Q ?= When does asynchronous inference beat a realtime endpoint?
+# Without a question, a batch answers the sample requests.
+FILE ?= $(if $(filter file,$(origin Q)),samples/requests/batch.jsonl)
 
 VENV := .venv
 BIN := $(VENV)/bin
 TWIN := $(BIN)/python -m twin
 PYTEST := $(BIN)/python -m pytest
-LOCKED := lambda/orchestrator/requirements lambda/ingestion/requirements lambda/authorizer/requirements
+LOCKED := lambda/orchestrator/requirements lambda/ingestion/requirements lambda/authorizer/requirements lambda/batch/requirements
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export Q
 # The functions' processes, the CDK and the tests talk to 127.0.0.1; packages come through the caller's proxy.
@@ -57,8 +60,8 @@ down: setup  ## Stop the local cloud; its state stays in .local/
 status: setup  ## Say whether the local cloud runs, and where
 	@$(TWIN) status
 
-ask: setup  ## Ask the twin: make ask Q="…" [ENV=local]
-	@$(TWIN) ask --env $(ENV) --port $(PORT) -- "$$Q"
+ask: setup  ## Ask the twin: make ask Q="…" [MODE=realtime|background|batch] [FILE=requests.jsonl] [ENV=local]
+	@$(TWIN) ask --env $(ENV) --port $(PORT) --mode $(MODE) $(if $(filter batch,$(MODE)),$(if $(FILE),--file "$(FILE)")) -- "$$Q"
 
 test: setup  ## Run every check and every test
 	@mkdir -p build; $(MAKE) --no-print-directory lint > build/lint.log 2>&1 & checks=$$!; \
