@@ -20,9 +20,7 @@ def ask(connection: Connection, question: str) -> None:
 
     Raises `openai.OpenAIError` when the API refuses or breaks off.
     """
-    client = OpenAI(
-        base_url=connection.base_url, api_key=connection.api_key, timeout=TIMEOUT_SECONDS, max_retries=2
-    )
+    client = open_client(connection)
     model = client.models.list().data[0].id
     stream = client.chat.completions.create(
         model=model, messages=[{"role": "user", "content": question}], stream=True
@@ -33,10 +31,18 @@ def ask(connection: Connection, question: str) -> None:
         for choice in chunk.choices:
             say(choice.delta.content or "", end="")
     say()
-    _print_sources(sources)
+    print_sources(sources)
 
 
-def _print_sources(sources: list[dict[str, Any]]) -> None:
+def open_client(connection: Connection) -> OpenAI:
+    """The OpenAI package's client, as any client of the API would make it."""
+    return OpenAI(
+        base_url=connection.base_url, api_key=connection.api_key, timeout=TIMEOUT_SECONDS, max_retries=2
+    )
+
+
+def print_sources(sources: list[dict[str, Any]]) -> None:
+    """Print the passages behind an answer, grouped by document."""
     if not sources:
         say(dim("No source was found for this question; the answer is not grounded in the corpus."))
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -120,13 +121,31 @@ def status(parsed: argparse.Namespace) -> int:
 
 
 def ask(parsed: argparse.Namespace) -> int:
-    from twin.cli.ask import ask as put
-
+    """Put a question through the deployment type that the mode names."""
     target = target_of(parsed)
     if target.is_local:
         _require_local_cloud(parsed.port)
-    put(connection_of(target), parsed.question)
+    connection = connection_of(target)
+    if parsed.mode == "batch":
+        return _ask_in_batch(parsed, connection)
+    if parsed.mode == "background":
+        from twin.cli.background import ask_in_background
+
+        return ask_in_background(connection, parsed.question)
+    from twin.cli.ask import ask as put
+
+    put(connection, parsed.question)
     return 0
+
+
+def _ask_in_batch(parsed: argparse.Namespace, connection: Connection) -> int:
+    from twin.cli.batch import ask_in_batch, question_file
+
+    if parsed.file is not None:
+        return ask_in_batch(connection, parsed.file)
+    model = environment_of(parsed.env).model.id
+    with tempfile.TemporaryDirectory() as folder:
+        return ask_in_batch(connection, question_file(Path(folder), model, parsed.question))
 
 
 def advise(parsed: argparse.Namespace) -> int:

@@ -63,6 +63,13 @@ def build_parser() -> argparse.ArgumentParser:
     add("status", "Say whether the local cloud runs, and where.")
     ask = add("ask", "Ask the twin a question and print the streamed answer with its sources.")
     ask.add_argument("question")
+    ask.add_argument(
+        "--mode",
+        default="realtime",
+        choices=["realtime", "background", "batch"],
+        help="deployment type that answers (default: %(default)s)",
+    )
+    ask.add_argument("--file", type=Path, help="requests for --mode batch, instead of the question")
     add_env(ask)
     advice = add("advise", "Say which deployment type fits a workload, and what the others cost or miss.")
     add_env(advice)
@@ -112,6 +119,7 @@ def _expected_errors() -> tuple[type[Exception], ...]:
     for module, name in (
         ("twin.corpus", "CorpusError"),
         ("twin.local.lifecycle", "LifecycleError"),
+        ("twin.cli.waiting", "JobTimeoutError"),
         ("openai", "OpenAIError"),
     ):
         if module in sys.modules:
@@ -133,7 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         fail(str(error))
     except (ClientError, BotoCoreError) as error:
         fail(f"the cloud refused or could not be reached: {error}")
-    except PermissionError as error:
+    except (PermissionError, FileNotFoundError) as error:
         fail(f"{error.filename}: {error.strerror}")
     except KeyboardInterrupt:
         print(file=sys.stderr)
