@@ -37,9 +37,19 @@ class Names:
         return f"{PREFIX}-{self.environment}-batch"
 
     @property
+    def transform_job_prefix(self) -> str:
+        """Beginning of the names of batches' transform jobs."""
+        return f"{PREFIX}-{self.environment}-"
+
+    @property
     def transform_jobs(self) -> str:
-        """Pattern of the names of batches' transform jobs, which begin with the environment's."""
-        return f"{PREFIX}-{self.environment}-*"
+        """Pattern of the names of batches' transform jobs: the digits of a batch's id, and of the attempt."""
+        return f"{self.transform_job_prefix}{BATCH_DIGITS}-?"
+
+    @property
+    def batch_log_group(self) -> str:
+        """Log group of the state machine; under this prefix log delivery needs no resource policy for each."""
+        return f"/aws/vendedlogs/states/{self.batch_state_machine}"
 
     def webhook_secret(self, client: str) -> str:
         """Secret with which the notices to a client are signed; its owner finds it by this name."""
@@ -109,6 +119,9 @@ INDEX_STATE_PREFIX = "index-state/"
 MODELS_PREFIX = "models/"
 """Exchange-bucket prefix under which registered weights lie."""
 
+BATCH_DIGITS = "?" * 32
+"""Pattern of a batch's id without its prefix, which names its execution and its transform jobs."""
+
 JOBS_PREFIX = "jobs/"
 """Exchange-bucket prefix of everything that jobs read and write; what lies there expires."""
 
@@ -116,6 +129,9 @@ ASYNC_INPUT_PREFIX = f"{JOBS_PREFIX}asynchronous/input/"
 ASYNC_OUTPUT_PREFIX = f"{JOBS_PREFIX}asynchronous/output/"
 ASYNC_FAILURE_PREFIX = f"{JOBS_PREFIX}asynchronous/failure/"
 ASYNC_CAPTURE_PREFIX = f"{JOBS_PREFIX}asynchronous/captured/"
+
+BATCHES_PREFIX = f"{JOBS_PREFIX}batches/"
+"""Exchange-bucket prefix of what batches write on their way, each under its digits."""
 
 JOBS_INDEX = "open-jobs"
 """Index of the jobs table that holds the jobs that have not ended."""
