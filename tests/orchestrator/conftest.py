@@ -14,6 +14,7 @@ from orchestrator.pacing import Pace
 from orchestrator.service import create_app
 
 from tests.orchestrator.aws_stub import AwsStub
+from tests.orchestrator.fake_jobs import FakeJobs
 from tests.orchestrator.fakes import (
     MODEL,
     FakeModel,
@@ -43,13 +44,14 @@ class Harness:
     retriever: FakeRetriever = field(default_factory=FakeRetriever)
     telemetry: FakeTelemetry = field(default_factory=FakeTelemetry)
     tracing: FakeTracing = field(default_factory=FakeTracing)
+    jobs: FakeJobs = field(default_factory=FakeJobs)
     variables: dict[str, str] = field(default_factory=dict)
     pace: Pace | None = None
     ready: bool = True
 
     @property
     def app(self) -> FastAPI:
-        adapters = Adapters(self.model, self.retriever, self.telemetry, self.tracing)
+        adapters = Adapters(self.model, self.retriever, self.telemetry, self.tracing, self.jobs.adapters)
         return create_app(environment(**self.variables), adapters, pace=self.pace, ready=lambda: self.ready)
 
     async def request(self, method: str, path: str, **options: Any) -> httpx.Response:

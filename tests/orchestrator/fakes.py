@@ -45,6 +45,15 @@ VARIABLES = {
     "RETRIEVAL_MIN_SCORE": "0.25",
     "RETRIEVAL_FALLBACK": "fail",
     "PERSONA": json.dumps(PERSONA),
+    "JOBS_TABLE_NAME": "jobs",
+    "EXCHANGE_BUCKET_NAME": "exchange",
+    "JOB_RETENTION_DAYS": "7",
+    "ASYNC_ENDPOINT_NAME": "twin-test-asynchronous",
+    "ASYNC_REQUEST_TTL_SECONDS": "3600",
+    "ASYNC_INVOCATION_TIMEOUT_SECONDS": "900",
+    "BATCH_STATE_MACHINE_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:twin-test-batch",
+    "WEBHOOK_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/webhooks",
+    "WEBHOOK_CLIENTS": '{"hooked": "ada"}',
 }
 
 

@@ -24,7 +24,7 @@ from tests.orchestrator.test_search_contract import VECTORS
 ROOT = Path(__file__).parents[2]
 FUNCTION = ROOT / "lambda/orchestrator"
 LAYER = ROOT / "lambda/retrieval"
-SHARED = ROOT / "lambda/prompting"
+SHARED = (ROOT / "lambda/jobtable", ROOT / "lambda/prompting")
 
 FAKE_ENCODER = """
 from retrieval import Encoder
@@ -43,7 +43,7 @@ Encoder.load = classmethod(lambda cls: FakeEncoder())
 
 def search_path(first: Path) -> str:
     """`first`, then what the bundle and its layer bring."""
-    return os.pathsep.join(map(str, (first, SHARED, LAYER)))
+    return os.pathsep.join(map(str, (first, *SHARED, LAYER)))
 
 
 def variables(url: str, **more: str) -> dict[str, str]:

@@ -8,6 +8,19 @@ from pydantic import ValidationError
 
 from tests.orchestrator.fakes import PERSONA, VARIABLES, environment
 
+JOBS = {
+    "JOBS_TABLE_NAME",
+    "EXCHANGE_BUCKET_NAME",
+    "JOB_RETENTION_DAYS",
+    "ASYNC_ENDPOINT_NAME",
+    "ASYNC_REQUEST_TTL_SECONDS",
+    "ASYNC_INVOCATION_TIMEOUT_SECONDS",
+    "BATCH_STATE_MACHINE_ARN",
+    "WEBHOOK_QUEUE_URL",
+    "WEBHOOK_CLIENTS",
+}
+OPTIONAL = {"LOG_LEVEL", "LOG_CONTENT", *JOBS}
+
 
 def test_variables_become_typed_settings() -> None:
     settings = environment(LOG_CONTENT="true", MODEL_TIMEOUT_SECONDS="90")
@@ -22,7 +35,7 @@ def test_every_variable_is_listed() -> None:
     assert Environment.variables() == frozenset(VARIABLES)
 
 
-@pytest.mark.parametrize("name", sorted(set(VARIABLES) - {"LOG_LEVEL", "LOG_CONTENT"}))
+@pytest.mark.parametrize("name", sorted(set(VARIABLES) - OPTIONAL))
 def test_a_missing_variable_is_named(name: str) -> None:
     variables = {key: value for key, value in VARIABLES.items() if key != name}
     with pytest.raises(ValidationError, match=rf"1 validation error for Environment\n{name}\n"):
@@ -54,3 +67,31 @@ def test_an_answer_must_fit_the_context() -> None:
         ValidationError, match=r"MAX_OUTPUT_TOKENS \(4096\) must be less than MAX_MODEL_LEN \(4096\)"
     ):
         environment(MAX_OUTPUT_TOKENS="4096")
+
+
+def test_without_jobs_their_variables_are_absent_or_empty() -> None:
+    absent = Environment.read({name: value for name, value in VARIABLES.items() if name not in JOBS})
+    empty = environment(**dict.fromkeys(JOBS - {"WEBHOOK_CLIENTS"}, ""), WEBHOOK_CLIENTS="{}")
+    assert absent == empty
+    assert empty.async_endpoint_name == ""
+    assert empty.async_request_ttl_seconds is None
+    assert empty.webhook_clients == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"JOBS_TABLE_NAME": ""}, "ASYNC_ENDPOINT_NAME is set, so JOBS_TABLE_NAME must be too"),
+        (
+            {"ASYNC_REQUEST_TTL_SECONDS": "", "ASYNC_INVOCATION_TIMEOUT_SECONDS": ""},
+            "ASYNC_ENDPOINT_NAME is set, so ASYNC_INVOCATION_TIMEOUT_SECONDS, ASYNC_REQUEST_TTL_SECONDS must",
+        ),
+        (
+            {"ASYNC_ENDPOINT_NAME": "", "EXCHANGE_BUCKET_NAME": ""},
+            "BATCH_STATE_MACHINE_ARN is set, so EXCHANGE_BUCKET_NAME must be too",
+        ),
+    ],
+)
+def test_what_takes_jobs_needs_a_place_for_them(changes: dict[str, str], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        environment(**changes)

@@ -23,6 +23,7 @@ from orchestrator.search import S3VectorsRetriever
 from orchestrator.service import create_app
 
 from tests.local_services.conftest import Cloud, create_endpoint, route_by_signature, served
+from tests.orchestrator.fake_jobs import FakeJobs
 from tests.orchestrator.fakes import MODEL, FakeTelemetry, FakeTracing, environment
 from tests.orchestrator.test_chat_completions import events
 from twin.local.services import ModelOptions, Services
@@ -124,6 +125,7 @@ async def running(cloud: Cloud, **changes: str) -> AsyncIterator[Service]:
                 ),
                 FakeTelemetry(),
                 FakeTracing(),
+                FakeJobs().adapters,
             ),
             pace=Pace(total=5, first_token=0.5, between_tokens=0.5),
         )

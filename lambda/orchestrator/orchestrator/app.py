@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from retrieval import Encoder
 
 from orchestrator.aws.client import AwsClient, connection_pool
-from orchestrator.aws.endpoints import endpoint_url
+from orchestrator.aws.endpoints import SERVICES, endpoint_url
 from orchestrator.chat import Adapters
 from orchestrator.encoder import BackgroundEncoder
 from orchestrator.environment import Environment
+from orchestrator.jobs.adapters import on_aws
 from orchestrator.model import SageMakerModel
 from orchestrator.search import S3VectorsRetriever
 from orchestrator.service import create_app
@@ -35,7 +36,7 @@ def compose(
 ) -> FastAPI:
     """The application on AWS, or on whatever the standard `AWS_ENDPOINT_URL` variables name."""
     runtime_url, vectors_url = (endpoint_url(name, region) for name in ("sagemaker_runtime", "s3vectors"))
-    pool = connection_pool(tls="https:" in runtime_url + vectors_url)
+    pool = connection_pool(tls=any(endpoint_url(name, region).startswith("https:") for name in SERVICES))
     encoder = BackgroundEncoder(load_encoder)
     answers_without_sources = environment.retrieval_fallback == "ungrounded"
     traces = tracing(environment.powertools_service_name)
@@ -53,6 +54,7 @@ def compose(
         ),
         telemetry=PowertoolsTelemetry(environment),
         tracing=traces,
+        jobs=on_aws(environment, pool, region),
     )
 
     @asynccontextmanager

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from retrieval import Passage
 
     from orchestrator.environment import Environment
+    from orchestrator.jobs.adapters import JobAdapters
     from orchestrator.model import Model
     from orchestrator.pacing import Pace
     from orchestrator.search import Retriever
@@ -33,6 +34,7 @@ class Adapters:
     retriever: Retriever
     telemetry: Telemetry
     tracing: Tracing
+    jobs: JobAdapters
 
 
 class Chat:

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from prompting.persona import Persona
-from pydantic import BaseModel, ConfigDict, Field, Json, PositiveInt, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Json, PositiveInt, model_validator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +17,11 @@ WEB_ADAPTER_VARIABLES = frozenset(
 """Variables that the Lambda Web Adapter and `run.sh` read, beside those of `Environment`."""
 
 Name = Annotated[str, Field(min_length=1)]
+
+Count = Annotated[PositiveInt | None, BeforeValidator(lambda text: None if text == "" else text)]
+"""A whole number, or nothing where the deployment type that it belongs to is not deployed."""
+
+NOT_DEPLOYED = ""
 
 
 class Environment(BaseModel):
@@ -47,6 +52,31 @@ class Environment(BaseModel):
     )
 
     persona: Json[Persona]
+
+    jobs_table_name: str = NOT_DEPLOYED
+    exchange_bucket_name: str = NOT_DEPLOYED
+    job_retention_days: Count = Field(default=None, description="How long a job is kept, in days.")
+    async_endpoint_name: str = Field(default=NOT_DEPLOYED, description="Empty without background responses.")
+    async_request_ttl_seconds: Count = None
+    async_invocation_timeout_seconds: Count = None
+    batch_state_machine_arn: str = Field(default=NOT_DEPLOYED, description="Empty without batches.")
+    webhook_queue_url: str = NOT_DEPLOYED
+    webhook_clients: Json[dict[str, str]] = Field(
+        default={}, description="Name of the API client that has a webhook, by the id of its key."
+    )
+
+    @model_validator(mode="after")
+    def _jobs_are_complete(self) -> Environment:
+        """Whatever takes jobs needs a place for them."""
+        needed = {"jobs_table_name", "exchange_bucket_name", "job_retention_days"}
+        if self.async_endpoint_name:
+            needed |= {"async_request_ttl_seconds", "async_invocation_timeout_seconds"}
+        missing = sorted(name.upper() for name in needed if not getattr(self, name))
+        users = [name for name in ("async_endpoint_name", "batch_state_machine_arn") if getattr(self, name)]
+        if users and missing:
+            message = f"{users[0].upper()} is set, so {', '.join(missing)} must be too"
+            raise ValueError(message)
+        return self
 
     @model_validator(mode="after")
     def _answer_fits_context(self) -> Environment:

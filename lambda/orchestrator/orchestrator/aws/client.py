@@ -15,7 +15,7 @@ import certifi
 import httpcore
 
 from orchestrator.aws.credentials import Credentials
-from orchestrator.aws.signing import sign
+from orchestrator.aws.signing import presign, sign
 from orchestrator.wire import to_json
 
 if TYPE_CHECKING:
@@ -36,7 +36,14 @@ MAX_CONNECTIONS = 1_000
 _TIMEOUTS = {"connect": CONNECT_TIMEOUT_SECONDS, "write": WRITE_TIMEOUT_SECONDS}
 """Reading has no timeout here: each caller bounds its own stages."""
 
-_THROTTLED = {"ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded"}
+_THROTTLED = {
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "SlowDown",
+    "ThrottlingException",
+    "TooManyRequestsException",
+}
 _CONNECTION_ERRORS = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException)
 
 
@@ -85,7 +92,7 @@ def connection_pool(*, tls: bool) -> httpcore.AsyncConnectionPool:
 
 
 class AwsClient:
-    """Posts to one service. `signing_name` is the service's name in the credential scope."""
+    """Sends to one service. `signing_name` is the service's name in the credential scope."""
 
     def __init__(
         self,
@@ -108,12 +115,21 @@ class AwsClient:
     async def post(
         self, path: str, body: dict[str, Any], headers: dict[str, str] | None = None
     ) -> AsyncIterator[httpcore.Response]:
-        """Send `body` as JSON; the response's status is a success and its content not yet read.
+        """`send` with `body` as JSON."""
+        headers = {"content-type": "application/json", **(headers or {})}
+        async with self.send("POST", path, to_json(body), headers) as response:
+            yield response
 
-        Leaving the context closes the connection of a response that was not read to its end, which
-        tells the service to stop. Raises `AwsError` and `AwsConnectionError`.
+    @asynccontextmanager
+    async def send(
+        self, method: str, path: str, content: bytes = b"", headers: dict[str, str] | None = None
+    ) -> AsyncIterator[httpcore.Response]:
+        """Send `content`; the response's status is a success and its content not yet read.
+
+        `path` is percent-encoded. Leaving the context closes the connection of a response that was not read
+        to its end, which tells the service to stop. Raises `AwsError` and `AwsConnectionError`.
         """
-        response = await self._send(path, to_json(body), headers or {})
+        response = await self._send(method, path, content, headers or {})
         try:
             yield response
         except _CONNECTION_ERRORS as error:
@@ -121,19 +137,21 @@ class AwsClient:
         finally:
             await response.aclose()
 
-    async def _send(self, path: str, body: bytes, headers: dict[str, str]) -> httpcore.Response:
+    async def _send(
+        self, method: str, path: str, content: bytes, headers: dict[str, str]
+    ) -> httpcore.Response:
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return await self._send_once(path, body, headers)
+                return await self._send_once(self._request(method, path, content, headers))
             except (AwsError, AwsConnectionError) as failure:
                 if attempt == ATTEMPTS or not _was_not_accepted(failure):
                     raise
             await asyncio.sleep(self._backoff_seconds * random.uniform(0.5, 1.5))  # noqa: S311 - spreads load
         raise AssertionError
 
-    async def _send_once(self, path: str, body: bytes, headers: dict[str, str]) -> httpcore.Response:
+    async def _send_once(self, request: httpcore.Request) -> httpcore.Response:
         try:
-            response = await self._pool.handle_async_request(self._request(path, body, headers))
+            response = await self._pool.handle_async_request(request)
         except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
             raise AwsConnectionError(error, sent=False) from error
         except _CONNECTION_ERRORS as error:
@@ -142,27 +160,43 @@ class AwsClient:
             raise await _read_error(response)
         return response
 
-    def _request(self, path: str, body: bytes, headers: dict[str, str]) -> httpcore.Request:
+    def _request(self, method: str, path: str, content: bytes, headers: dict[str, str]) -> httpcore.Request:
         url = urlsplit(self._base_url + path)
         signed = sign(
-            method="POST",
+            method=method,
             host=url.netloc,
             path=url.path,
-            headers={"content-type": "application/json", **headers},
-            body=body,
+            headers=headers,
+            body=content,
             credentials=self._credentials(),
             region=self._region,
             service=self._signing_name,
             now=datetime.now(UTC),
         )
-        signed["content-length"] = str(len(body))
+        signed["content-length"] = str(len(content))
         return httpcore.Request(
-            "POST",
+            method,
             self._base_url + path,
             headers=list(signed.items()),
-            content=body,
+            content=content,
             extensions={"timeout": _TIMEOUTS},
         )
+
+    def presigned(self, method: str, path: str, *, seconds: int, headers: dict[str, str]) -> str:
+        """URL with which anyone may send such a request, with these headers, for `seconds`."""
+        url = urlsplit(self._base_url + path)
+        query = presign(
+            method=method,
+            host=url.netloc,
+            path=url.path,
+            headers=headers,
+            credentials=self._credentials(),
+            region=self._region,
+            service=self._signing_name,
+            now=datetime.now(UTC),
+            seconds=seconds,
+        )
+        return f"{self._base_url}{path}?{query}"
 
 
 def _was_not_accepted(failure: AwsError | AwsConnectionError) -> bool:
