@@ -14,7 +14,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TWIN := $(BIN)/python -m twin
 PYTEST := $(BIN)/python -m pytest
-LOCKED := lambda/orchestrator/requirements lambda/ingestion/requirements lambda/authorizer/requirements lambda/batch/requirements
+LOCKED := lambda/orchestrator/requirements lambda/ingestion/requirements lambda/authorizer/requirements lambda/batch/requirements lambda/jobs/requirements
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export Q
 # The functions' processes, the CDK and the tests talk to 127.0.0.1; packages come through the caller's proxy.

@@ -1,0 +1,1 @@
+"""Brings jobs to their end: outcomes of invocations, jobs that are overdue, and webhooks."""

@@ -1,0 +1,57 @@
+"""The Lambda handler of outcomes: SageMaker's notifications from the queue in, failed messages out."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.batch import EventType, process_partial_response
+
+from jobs.aws import connect
+from jobs.environment import OutcomesEnvironment
+from jobs.messages import Messages
+from jobs.notifications import parse
+from jobs.settle import Settler
+from jobs.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from jobs.stores import Stores
+
+environment = OutcomesEnvironment.read()
+logger = Logger()
+telemetry = Telemetry(environment.twin_environment)
+
+
+@cache
+def stores() -> Stores:
+    return connect(environment)
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """Settle the response of every notification; return the messages that have to come again."""
+    return process_partial_response(
+        event=event, record_handler=_settle, processor=Messages(EventType.SQS, logger), context=context
+    )
+
+
+def _settle(message: SQSRecord) -> None:
+    notification = parse(message.body, environment.exchange_bucket_name)
+    sent_at = int(message.attributes.sent_timestamp or 0) / 1000
+    outcome = Settler(stores(), time.time).notified(notification, sent_at)
+    status = outcome.record["status"] if outcome.record else None
+    logger.info(
+        f"response {outcome.what}",
+        response_id=notification.response_id,
+        status=status,
+        invocation=notification.status,
+        reason=notification.reason,
+    )
+    if outcome.what == "settled" and outcome.record:
+        telemetry.job_settled(outcome.record, time.time())

@@ -1,0 +1,87 @@
+"""The Lambda handler of webhooks: events from the queue in, undelivered ones out."""
+
+from __future__ import annotations
+
+import random
+import time
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.batch import EventType, process_partial_response
+
+from jobs.aws import SecretsManagerSecrets, SqsDeliveries, client
+from jobs.delivery import Courier, pause, read
+from jobs.environment import WebhooksEnvironment
+from jobs.http import TIMEOUT_SECONDS, post
+from jobs.messages import Messages
+from jobs.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from jobs.stores import Deliveries, Secrets
+
+RESERVE_SECONDS = TIMEOUT_SECONDS + 5
+"""Time that a delivery may take with all around it; with less left, none is begun."""
+
+environment = WebhooksEnvironment.read()
+logger = Logger()
+telemetry = Telemetry(environment.twin_environment)
+
+
+class OutOfTimeError(Exception):
+    """The invocation is about to end; the message comes again."""
+
+
+@cache
+def secrets() -> Secrets:
+    return SecretsManagerSecrets(client("secretsmanager"))
+
+
+@cache
+def deliveries() -> Deliveries:
+    return SqsDeliveries(client("sqs"), environment.webhook_queue_url)
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """Deliver every event; return the messages that have to come again."""
+    courier = Courier(environment.webhooks, secrets(), post, time.time)
+    return process_partial_response(
+        event=event,
+        record_handler=partial(_deliver, courier, context),
+        processor=Messages(EventType.SQS, logger),
+        context=context,
+    )
+
+
+def _deliver(courier: Courier, context: LambdaContext, message: SQSRecord) -> None:
+    if context.get_remaining_time_in_millis() / 1000 < RESERVE_SECONDS:
+        raise OutOfTimeError("the invocation is about to end")
+    event = read(message.body)
+    try:
+        delivered = courier.deliver(event)
+    except Exception:
+        telemetry.count("WebhooksFailed")
+        _postpone(message)
+        raise
+    logger.info(
+        "event delivered" if delivered else "event dropped: its client has no webhook",
+        event_id=event["event_id"],
+        event_type=event["type"],
+        client=event["client"],
+    )
+    if delivered:
+        telemetry.count("WebhooksDelivered")
+
+
+def _postpone(message: SQSRecord) -> None:
+    receives = int(message.attributes.approximate_receive_count)
+    seconds = pause(receives, random.random())  # noqa: S311 - nothing is kept secret by it
+    try:
+        deliveries().postpone(message.receipt_handle, seconds)
+    except Exception as error:
+        logger.error("message could not be postponed", exc_info=error, message_id=message.message_id)
