@@ -48,7 +48,7 @@ class Names:
 
     @property
     def batch_log_group(self) -> str:
-        """Log group of the state machine; under this prefix log delivery needs no resource policy for each."""
+        """Log group of the state machine; under this prefix all share one resource policy."""
         return f"/aws/vendedlogs/states/{self.batch_state_machine}"
 
     def webhook_secret(self, client: str) -> str:

@@ -1,7 +1,7 @@
 """How a batch runs, in Amazon States Language (JSONPath).
 
-The input is `{"owner", "batch_id"}`, and an execution is named after the 32 digits of the batch's id. `failure`
-and `joined.counts` are null until there is something to say.
+The input is `{"owner", "batch_id"}`, and an execution is named after the 32 digits of the batch's id.
+`failure` and `joined.counts` are null until there is something to say.
 """
 
 from __future__ import annotations
@@ -217,7 +217,7 @@ def _transform_job(settings: BatchSettings, resources: BatchResources) -> State:
             "AssembleWith": "Line",
             "KmsKeyId": resources.key_arn,
         },
-        # No VolumeKmsKeyId: the service refuses one for types with disks of their own, which encrypt themselves.
+        # No VolumeKmsKeyId: the service refuses one for types with disks of their own, which are encrypted.
         "TransformResources": {
             "InstanceType": settings.instance_type,
             "InstanceCount": settings.instances,

@@ -12,6 +12,7 @@ from constructs import Construct
 from stacks.constructs.checks import acknowledge_wildcard
 from stacks.constructs.encryption_key import EncryptionKey
 from stacks.constructs.private_network import PrivateNetwork
+from twin.settings.batch import TransformImage
 from twin.settings.model import ContainerImage
 
 _DESCRIBE_NETWORK = (
@@ -26,17 +27,23 @@ _DESCRIBE_NETWORK = (
 class ModelExecutionRole(Construct):
     """Pull the image, read the weights, attach to the network, write logs; nothing else."""
 
-    def __init__(self, scope: Construct, construct_id: str) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        description: str = "Runs the model on the realtime endpoint",
+    ) -> None:
         super().__init__(scope, construct_id)
         self.role = iam.Role(
             self,
             "Role",
             assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"),
-            description="Runs the model on the realtime endpoint",
+            description=description,
         )
         self._stack = cdk.Stack.of(self)
 
-    def allow_image(self, image: ContainerImage) -> None:
+    def allow_image(self, image: ContainerImage | TransformImage) -> None:
         """Allow pulling the container image."""
         repository = self._stack.format_arn(
             service="ecr", account=image.account, resource="repository", resource_name=image.repository
@@ -59,6 +66,15 @@ class ModelExecutionRole(Construct):
             objects,
             risk="The model can read every object under its weights' prefix: nothing else may be put there.",
         )
+        if kms_key_arn is not None:
+            self._allow(["kms:Decrypt"], [kms_key_arn])
+
+    def allow_archive(self, s3_uri: str, kms_key_arn: str | None) -> None:
+        """Allow reading one archive of weights."""
+        bucket, _, key = s3_uri.removeprefix("s3://").partition("/")
+        bucket_arn = f"arn:{self._stack.partition}:s3:::{bucket}"
+        self._allow(["s3:GetObject"], [f"{bucket_arn}/{key}"])
+        self._allow(["s3:ListBucket"], [bucket_arn])
         if kms_key_arn is not None:
             self._allow(["kms:Decrypt"], [kms_key_arn])
 
