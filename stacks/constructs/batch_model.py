@@ -1,0 +1,86 @@
+"""The model that transform jobs run."""
+
+from __future__ import annotations
+
+import json
+
+import aws_cdk as cdk
+from aws_cdk import aws_sagemaker as sagemaker
+from constructs import Construct
+
+from stacks.constructs.execution_role import ModelExecutionRole
+from stacks.constructs.private_network import PrivateNetwork
+from stacks.constructs.realtime_endpoint import vllm_environment
+from twin.settings.batch import BatchSettings
+from twin.settings.model import ModelSettings
+
+_WEIGHTS = "/opt/ml/model"
+"""Where SageMaker unpacks the archive."""
+
+_RUNTIME_QUANTIZATION = frozenset({"fp8", "bitsandbytes"})
+"""What LMI quantizes by itself. AWQ and GPTQ weights carry their settings, and are slower when told again."""
+
+
+def lmi_environment(model: ModelSettings, accelerators: int) -> dict[str, str]:
+    """Variables of AWS's LMI container; each `OPTION_<ARGUMENT>` becomes an argument of its vLLM engine."""
+    environment = {
+        "HF_MODEL_ID": _WEIGHTS,
+        "SERVING_FAIL_FAST": "true",
+        "OPTION_ROLLING_BATCH": "disable",
+        "OPTION_ASYNC_MODE": "true",
+        "OPTION_ENTRYPOINT": "djl_python.lmi_vllm.vllm_async_service",
+        "OPTION_TENSOR_PARALLEL_DEGREE": str(accelerators),
+        # Clients' `model` is compared with this; without it the container knows itself as `lmi` only.
+        "OPTION_SERVED_MODEL_NAME": model.id,
+        "OPTION_MAX_MODEL_LEN": str(model.max_model_len),
+        # Becomes vLLM's max_num_seqs, in this mode too, and is 32 unless it is set.
+        "OPTION_MAX_ROLLING_BATCH_SIZE": str(model.max_num_seqs),
+        "OPTION_DTYPE": model.dtype,
+        "OPTION_GPU_MEMORY_UTILIZATION": json.dumps(model.gpu_memory_utilization),
+        "OPTION_ENABLE_PREFIX_CACHING": json.dumps(model.prefix_caching),
+    }
+    if model.quantization in _RUNTIME_QUANTIZATION:
+        environment["OPTION_QUANTIZE"] = model.quantization
+    return environment
+
+
+class BatchModel(Construct):
+    """A SageMaker model from an archive of weights, isolated in the private network.
+
+    It has no name, since every change replaces it. A deploy that does so leaves batches that have not come to
+    their transform job without a model: their lines end as errors.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        model: ModelSettings,
+        batch: BatchSettings,
+        network: PrivateNetwork,
+        execution_role: ModelExecutionRole,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        stack = cdk.Stack.of(self)
+        image = batch.image
+        registry = f"{image.account}.dkr.ecr.{stack.region}.{stack.url_suffix}"
+        variables = lmi_environment if image.is_lmi else vllm_environment
+        resource = sagemaker.CfnModel(
+            self,
+            "Model",
+            execution_role_arn=execution_role.role.role_arn,
+            enable_network_isolation=True,
+            primary_container=sagemaker.CfnModel.ContainerDefinitionProperty(
+                image=f"{registry}/{image.repository}:{image.tag}",
+                model_data_url=batch.model_data_url,
+                environment=variables(model, batch.instance.gpus),
+            ),
+            vpc_config=sagemaker.CfnModel.VpcConfigProperty(
+                security_group_ids=[network.model_group.security_group_id],
+                subnets=[subnet.subnet_id for subnet in network.vpc.isolated_subnets],
+            ),
+        )
+        # Instances join and leave the network by the role's rights.
+        resource.node.add_dependency(execution_role.role)
+        self.name = resource.attr_model_name
