@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from bench import clone, cranfield, encoder, latency, memory, orchestrator, synthesis
+from bench import clone, cranfield, encoder, jobs, latency, memory, orchestrator, synthesis
 from bench.report import Row, render
 
 
@@ -12,7 +12,13 @@ def _cloud() -> list[Row]:
     """Everything that is measured in a fresh clone, brought up as a user would."""
     with clone.brought_up() as up:
         # Memory first: idle means before the load of the others.
-        return [*up.rows(), *memory.measure(up), *latency.measure(up), *cranfield.measure(up)]
+        return [
+            *up.rows(),
+            *memory.measure(up),
+            *latency.measure(up),
+            *jobs.measure(up),
+            *cranfield.measure(up),
+        ]
 
 
 SECTIONS = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,14 +21,7 @@ IDLE_SECONDS = 75
 def measure(clone: Clone) -> list[Row]:
     """Wait until the cloud is idle, then take its own memory and that of the functions still loaded."""
     time.sleep(IDLE_SECONDS)
-    status = lifecycle.status(clone.state)
-    if status is None:
-        raise RuntimeError(f"the local cloud of {clone.root} does not run")
-    cloud = _megabytes(status.pid)
-    functions = [
-        _megabytes(json.loads(path.read_text(encoding="utf-8"))["pid"])
-        for path in (clone.state / "processes").glob("*.json")
-    ]
+    cloud, functions = _processes(clone)
     return [
         Row("memory of the local cloud, idle", cloud, "MB", limit=400),
         Row(
@@ -36,6 +30,24 @@ def measure(clone: Clone) -> list[Row]:
             "MB",
         ),
     ]
+
+
+def megabytes_in_use(clone: Clone) -> float:
+    """Memory of the local cloud and of all its functions' processes, now."""
+    cloud, functions = _processes(clone)
+    return cloud + sum(functions)
+
+
+def _processes(clone: Clone) -> tuple[float, list[float]]:
+    """Megabytes of the cloud, and of each function process."""
+    status = lifecycle.status(clone.state)
+    if status is None:
+        raise RuntimeError(f"the local cloud of {clone.root} does not run")
+    functions = []
+    for path in (clone.state / "processes").glob("*.json"):
+        with suppress(FileNotFoundError, ProcessLookupError, json.JSONDecodeError):  # it just ended
+            functions.append(_megabytes(json.loads(path.read_text(encoding="utf-8"))["pid"]))
+    return _megabytes(status.pid), functions
 
 
 def _megabytes(pid: int) -> float:
