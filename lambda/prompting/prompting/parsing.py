@@ -28,7 +28,7 @@ _EXPECTED = {
 
 def parse_request(body: bytes) -> ChatRequest:
     """Raises `InvalidRequestError`."""
-    data = _load_object(body)
+    data = load_object(body)
     _refuse_fields(data)
     try:
         request = ChatRequest.model_validate(data)
@@ -39,8 +39,8 @@ def parse_request(body: bytes) -> ChatRequest:
     return request.model_copy(update={"retrieval": _with_filter(request.retrieval)})
 
 
-def _load_object(body: bytes) -> dict[str, Any]:
-    """Also refuses what JSON's grammar or UTF-8 does not allow but Python's parser does."""
+def load_object(body: bytes) -> dict[str, Any]:
+    """Raises `InvalidRequestError`, also for what Python's parser takes but JSON's grammar or UTF-8 does not."""
     try:
         data = json.loads(body, parse_constant=_refuse_constant)
         if b"\\ud" in body.lower():
