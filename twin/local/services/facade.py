@@ -6,12 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from twin.local.services import autoscaling, runtime, sagemaker, vectors
+from twin.local.services.asynchronous import Backlog, Collaborators, Dispatcher
+from twin.local.services.autoscaling.steps import leave_zero
 from twin.local.services.cloudformation import resource_handlers
 from twin.local.services.emulator import CallerIdentity, EmulatedRoles, acting_as_caller
+from twin.local.services.events import EventSink, ignore_events
 from twin.local.services.models import ModelOptions, create_backend
+from twin.local.services.objects import EmulatedObjects
 from twin.local.services.runtime import RuntimeOptions
 from twin.local.services.sagemaker import Delays, Roles
 from twin.local.services.storage import Database
+from twin.local.services.topics import EmulatedAlarms, EmulatedTopics
+from twin.local.services.transform import TransformJobs, TransformOptions
 from twin.local.services.wire import ASGIApp
 
 _DATABASE = "services.sqlite"
@@ -21,7 +27,7 @@ class Services:
     """S3 Vectors, SageMaker (control plane and runtime) and Application Auto Scaling.
 
     Everything but running requests and ordered faults is kept in `state_dir` and found again after a
-    restart. Use from one event loop.
+    restart; asynchronous requests that ran then run again. Use from one event loop.
     """
 
     def __init__(
@@ -32,6 +38,9 @@ class Services:
         delays: Delays | None = None,
         runtime_options: RuntimeOptions | None = None,
         roles: Roles | None = None,
+        collaborators: Collaborators | None = None,
+        events: EventSink = ignore_events,
+        transform_options: TransformOptions | None = None,
     ) -> None:
         identity = CallerIdentity()
         self._database = Database(state_dir / _DATABASE)
@@ -45,11 +54,30 @@ class Services:
         )
         self.sagemaker.scaled_variants = self.autoscaling.scaled_variants
         self.runtime = runtime.RuntimeState(self.sagemaker, self._backend, runtime_options)
+        around = collaborators or Collaborators(EmulatedObjects(), EmulatedTopics(), EmulatedAlarms())
+        self.sagemaker.announce = events
+        self.transforms = TransformJobs(
+            self.sagemaker,
+            self._backend,
+            around.objects,
+            self.runtime.faults,
+            busy=lambda: any(any(pool.outstanding) for pool in self.runtime.pools.values()),
+            announce=events,
+            options=transform_options,
+        )
+        self.sagemaker.transforms = self.transforms
+        self.asynchronous = Dispatcher(
+            self.runtime,
+            Backlog(self._database),
+            around,
+            lambda endpoint, variant: leave_zero(self.autoscaling, around.alarms, endpoint, variant),
+        )
+        self.sagemaker.endpoint_deleted = self.asynchronous.drop
         apps = {
             "s3vectors": vectors.create_app(self.vectors),
             "sagemaker": sagemaker.create_app(self.sagemaker),
             "application-autoscaling": autoscaling.create_app(self.autoscaling),
-            "runtime": runtime.create_app(self.runtime),
+            "runtime": runtime.create_app(self.runtime, self.asynchronous),
         }
         self._apps = {name: acting_as_caller(app) for name, app in apps.items()}
 
@@ -71,10 +99,14 @@ class Services:
         )
 
     async def startup(self) -> None:
-        """Nothing to wait for; here so that the host can treat all parts alike."""
+        """Go on with the asynchronous requests that were left; S3 and SNS must be there."""
+        self.asynchronous.resume()
+        self.transforms.resume()
 
     async def shutdown(self) -> None:
-        """Let go of the model and the database."""
+        """Stop what runs, and let go of the model and the database."""
+        await self.asynchronous.stop()
+        await self.transforms.shutdown()
         await self._backend.close()
         self._database.close()
 

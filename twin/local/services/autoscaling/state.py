@@ -60,11 +60,12 @@ class AutoscalingState:
         wanted = min(max(current, record["MinCapacity"]), record["MaxCapacity"])
         if wanted == current:
             return
-        self.capacity.change(target, wanted)
         bound = "minimum" if wanted > current else "maximum"
-        self._record_activity(target, wanted, f"{bound} capacity was set to {wanted}")
+        self.scale(target, wanted, f"{bound} capacity was set to {wanted}")
 
-    def _record_activity(self, target: Target, capacity: int, cause: str) -> None:
+    def scale(self, target: Target, capacity: int, cause: str) -> None:
+        """Change the capacity, and note the activity."""
+        self.capacity.change(target, capacity)
         activity_id, now = str(uuid.uuid4()), self.clock()
         self.activities[activity_id] = {
             "ActivityId": activity_id,

@@ -35,6 +35,14 @@ def internal_failure() -> ServiceError:
     return ServiceError("InternalFailure", "Internal failure", 500)
 
 
+SERVICE_ERRORS = {
+    "throttle": throttling,
+    "service_unavailable": service_unavailable,
+    "internal_failure": internal_failure,
+}
+"""Errors of the service itself, by the kind of fault that orders them."""
+
+
 def model_error(identity: Identity, endpoint: str, status: int, message: str) -> ServiceError:
     """`ModelError` (424): the container answered with an error, or (status 0) not in time."""
     group = f"/aws/sagemaker/Endpoints/{endpoint}"

@@ -55,14 +55,10 @@ class Invocation(AbstractAsyncContextManager["Invocation"]):
 
     def _raise_fault(self) -> None:
         kind = self._fault.kind if self._fault else ""
-        if kind == "throttle":
-            raise errors.throttling()
+        if kind in errors.SERVICE_ERRORS:
+            raise errors.SERVICE_ERRORS[kind]()
         if kind == "not_ready":
             raise errors.not_ready("The model is not ready for inference yet")
-        if kind == "service_unavailable":
-            raise errors.service_unavailable()
-        if kind == "internal_failure":
-            raise errors.internal_failure()
         if self._fault and kind == "model_error":
             raise self._model_error(self._fault.status, self._fault.message)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from twin.local.services.errors import ServiceError
@@ -12,6 +11,7 @@ from twin.local.services.runtime.errors import NO_CAPACITY, validation
 from twin.local.services.runtime.faults import Faults
 from twin.local.services.runtime.payload_split import check_mode
 from twin.local.services.sagemaker.components import component_environment, component_status, running_copies
+from twin.local.services.sagemaker.endpoint_configs import find_config
 from twin.local.services.sagemaker.endpoints import endpoint_status, variant_of
 from twin.local.services.sagemaker.models import model_environment
 from twin.local.services.sagemaker.state import SageMakerState
@@ -22,11 +22,15 @@ DEFAULT_MAX_NUM_SEQS = 256
 
 @dataclass(frozen=True, slots=True)
 class RuntimeOptions:
-    """Limits in seconds as on AWS, and where response streams are cut."""
+    """Limits in seconds as on AWS, where response streams are cut, and how soon an endpoint leaves zero.
+
+    On AWS an asynchronous endpoint with a backlog takes minutes for its first instance.
+    """
 
     payload_split: str = "cut"
     unstreamed_limit_seconds: float = 60.0
     stream_limit_seconds: float = 480.0
+    asynchronous_wake_seconds: float = 1.0
 
     def __post_init__(self) -> None:
         check_mode(self.payload_split)
@@ -57,9 +61,9 @@ class RuntimeState:
     def resolve(self, endpoint: str, component: str | None, variant: str | None) -> Target:
         """Whom a request for these reaches; `ValidationError` when nobody can take it."""
         state = self.sagemaker
-        record = state.endpoints.get(endpoint)
-        if record is None or endpoint_status(state, record) not in ("InService", "Updating"):
-            raise validation(f"Endpoint {endpoint} of account {state.identity.account} not found.")
+        record = self.endpoint(endpoint)
+        if find_config(state, record["EndpointConfigName"]).get("AsyncInferenceConfig"):
+            raise validation(f"Endpoint {endpoint} is asynchronous: it takes InvokeEndpointAsync only.")
         if component is not None:
             return self._component(record, component, variant)
         for name in [variant] if variant else record["Variants"]:
@@ -73,6 +77,23 @@ class RuntimeState:
             "Inference Component Name header is required for endpoints to which you plan to deploy inference "
             "components. Please include Inference Component Name header or consider using SageMaker models."
         )
+
+    def endpoint(self, name: str) -> Record:
+        """An endpoint that takes requests; `ValidationError` when there is none of this name."""
+        state = self.sagemaker
+        record = state.endpoints.get(name)
+        if record is None or endpoint_status(state, record) not in ("InService", "Updating"):
+            raise validation(f"Endpoint {name} of account {state.identity.account} not found.")
+        return record
+
+    def container(self, model: str) -> Container:
+        """The container of a model."""
+        return Container(model_environment(self.sagemaker, model))
+
+    @staticmethod
+    def sequences(container: Container) -> int:
+        """Requests that a copy of a container works on at once."""
+        return max(1, container.integer("SM_VLLM_MAX_NUM_SEQS", DEFAULT_MAX_NUM_SEQS))
 
     def _component(self, endpoint: Record, name: str, variant: str | None) -> Target:
         state = self.sagemaker
@@ -94,17 +115,17 @@ class RuntimeState:
         return Target(endpoint["EndpointName"], record["VariantName"], container, pool)
 
     def _variant(self, endpoint: Record, name: str, model: str) -> Target:
-        container = Container(model_environment(self.sagemaker, model))
+        container = self.container(model)
         count = endpoint["Variants"][name]["DesiredInstanceCount"]
         key = f"endpoint/{endpoint['EndpointName']}/variant/{name}"
         return Target(endpoint["EndpointName"], name, container, self._pool(key, max(1, count), container))
 
     def _pool(self, key: str, copies: int, container: Container) -> CopyPool:
         pool = self.pools.setdefault(key, CopyPool())
-        pool.resize(copies, max(1, container.integer("SM_VLLM_MAX_NUM_SEQS", DEFAULT_MAX_NUM_SEQS)))
+        pool.resize(copies, self.sequences(container))
         return pool
 
-    def load(self) -> Mapping[str, Mapping[str, object]]:
+    def load(self) -> dict[str, dict[str, object]]:
         """Requests on each copy and totals, by inference component or variant."""
         return {
             key: {

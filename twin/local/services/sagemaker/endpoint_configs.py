@@ -23,6 +23,8 @@ def create_endpoint_config(state: SageMakerState, request: Record) -> Record:
         raise validation_error(f"Variant names must be unique, found {', '.join(names)}")
     for variant in [*variants, *(request.get("ShadowProductionVariants") or [])]:
         _check_variant(state, variant, request)
+    if request.get("AsyncInferenceConfig"):
+        _check_asynchronous(request)
     state.require_role(request.get("ExecutionRoleArn"))
     arn = state.arn("endpoint-config", name)
     body = {key: value for key, value in request.items() if key != "Tags"}
@@ -53,6 +55,29 @@ def _check_variant(state: SageMakerState, variant: Record, request: Record) -> N
         raise validation_error(f"InitialInstanceCount is required for variant {name}.")
     _check_scaling(name, variant)
     _check_routing(name, variant.get("RoutingConfig") or {})
+
+
+def _check_asynchronous(request: Record) -> None:
+    """What goes with AsyncInferenceConfig: one variant, on instances, with a model of its own."""
+    variants = request["ProductionVariants"]
+    if len(variants) != 1 or request.get("ShadowProductionVariants"):
+        raise validation_error(
+            "AsyncInferenceConfig needs exactly one production variant and no shadow variant, found "
+            f"{len(variants)} and {len(request.get('ShadowProductionVariants') or [])}."
+        )
+    for name in ("ServerlessConfig", "ManagedInstanceScaling"):
+        if variants[0].get(name):
+            raise validation_error(f"{name} is not supported together with AsyncInferenceConfig.")
+    if not variants[0].get("ModelName"):
+        raise validation_error("AsyncInferenceConfig needs a production variant with ModelName.")
+    if request.get("ExplainerConfig"):
+        raise validation_error("ExplainerConfig is not supported together with AsyncInferenceConfig.")
+    output = request["AsyncInferenceConfig"]["OutputConfig"]
+    for name in ("S3OutputPath", "S3FailurePath"):
+        if output.get(name) is not None and not output[name].startswith("s3://"):
+            raise validation_error(
+                f"{name} must be an address like s3://bucket/prefix, found {output[name]}."
+            )
 
 
 def _models(variant: Record) -> Iterable[str]:

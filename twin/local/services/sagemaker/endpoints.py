@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from twin.local.services.errors import validation_error
+from twin.local.services.sagemaker.deployments import check_deployment
 from twin.local.services.sagemaker.endpoint_configs import find_config, instance_types
 from twin.local.services.sagemaker.lifecycle import begin, status
 from twin.local.services.sagemaker.listing import Listing
@@ -25,6 +26,7 @@ def create_endpoint(state: SageMakerState, request: Record) -> Record:
     name = request["EndpointName"]
     state.require_new(state.endpoints, "endpoint", "endpoint", name)
     config = find_config(state, request["EndpointConfigName"])
+    check_deployment(request.get("DeploymentConfig") or {})
     now = state.clock()
     record: Record = {
         "EndpointName": name,
@@ -80,6 +82,7 @@ def update_endpoint(state: SageMakerState, request: Record) -> Record:
     record = find_endpoint(state, request["EndpointName"])
     _require_settled(state, record)
     config = find_config(state, request["EndpointConfigName"])
+    check_deployment(request.get("DeploymentConfig") or {})
     _check_scaled_variants(state, record, config)
     retained = _retained(request)
     variants: dict[str, Record] = {}
@@ -123,6 +126,8 @@ def update_weights_and_capacities(state: SageMakerState, request: Record) -> Rec
     variants = {name: dict(variant) for name, variant in record["Variants"].items()}
     for wanted in request["DesiredWeightsAndCapacities"]:
         name = wanted["VariantName"]
+        if wanted.get("DesiredInstanceCount") == 0:
+            _require_stoppable(state, record, name)
         variant_of(state, record, name)
         fields = {key: wanted[key] for key in ("DesiredInstanceCount", "DesiredWeight") if key in wanted}
         variants[name].update(fields)
@@ -130,6 +135,16 @@ def update_weights_and_capacities(state: SageMakerState, request: Record) -> Rec
     begin(changed, "Updating", state.clock(), state.delays.endpoint_seconds)
     state.endpoints[record["EndpointName"]] = changed
     return {"EndpointArn": record["EndpointArn"]}
+
+
+def _require_stoppable(state: SageMakerState, record: Record, name: str) -> None:
+    """Only asynchronous endpoints, and those that host inference components, may have no instance."""
+    config = find_config(state, record["EndpointConfigName"])
+    if variant_of(state, record, name).get("ModelName") and not config.get("AsyncInferenceConfig"):
+        raise validation_error(
+            f"DesiredInstanceCount of variant {name} must be 1 or more: endpoint {record['EndpointName']} "
+            "neither is asynchronous nor hosts inference components."
+        )
 
 
 def describe_endpoint(state: SageMakerState, request: Record) -> Record:
@@ -174,3 +189,4 @@ def delete_endpoint(state: SageMakerState, request: Record) -> None:
         )
     del state.endpoints[name]
     state.drop_tags(record["EndpointArn"])
+    state.endpoint_deleted(name)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from twin.local.services.errors import ServiceError, validation_error
+from twin.local.services.events import EventSink, ignore_events
 from twin.local.services.identity import Identity
 from twin.local.services.sagemaker.lifecycle import Delays
 from twin.local.services.storage import Database, Record, Records
@@ -26,6 +27,16 @@ class AnyRole:
         return True
 
 
+class TransformRunner(Protocol):
+    """What carries stored transform jobs out."""
+
+    def begin(self, name: str) -> None:
+        """Run a job that was just stored."""
+
+    def stop(self, name: str) -> None:
+        """End a running job early."""
+
+
 ScaledVariants = Callable[[str], Iterable[str]]
 """Names of an endpoint's variants that have a scalable target."""
 
@@ -33,7 +44,8 @@ ScaledVariants = Callable[[str], Iterable[str]]
 class SageMakerState:
     """Models, endpoint configurations, endpoints, inference components and the Model Registry.
 
-    Records keep the API's own field names. `scaled_variants` is set by the autoscaling service.
+    Records keep the API's own field names. `scaled_variants` is set by the autoscaling service,
+    `endpoint_deleted`, which is told an endpoint's name, by the runtime.
     """
 
     def __init__(
@@ -50,12 +62,15 @@ class SageMakerState:
         self.roles: Roles = roles or AnyRole()
         self.clock = clock
         self.scaled_variants: ScaledVariants = lambda endpoint: ()
+        self.announce: EventSink = ignore_events
+        self.endpoint_deleted: Callable[[str], None] = lambda endpoint: None
         self.models = database.records("sagemaker.model")
         self.endpoint_configs = database.records("sagemaker.endpoint-config")
         self.endpoints = database.records("sagemaker.endpoint")
         self.components = database.records("sagemaker.inference-component")
         self.package_groups = database.records("sagemaker.model-package-group")
         self.packages = database.records("sagemaker.model-package")
+        self.transform_jobs = database.records("sagemaker.transform-job")
         self.tags = database.records("sagemaker.tags")
 
     def arn(self, kind: str, name: str) -> str:
