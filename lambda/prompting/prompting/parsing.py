@@ -40,7 +40,7 @@ def parse_request(body: bytes) -> ChatRequest:
 
 
 def load_object(body: bytes) -> dict[str, Any]:
-    """Raises `InvalidRequestError`, also for what Python's parser takes but JSON's grammar or UTF-8 does not."""
+    """Raises `InvalidRequestError`, also for what Python takes but JSON's grammar or UTF-8 does not."""
     try:
         data = json.loads(body, parse_constant=_refuse_constant)
         if b"\\ud" in body.lower():

@@ -1,0 +1,1 @@
+"""Batches of chat completions: `/v1/batches`."""
