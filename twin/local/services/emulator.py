@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -48,6 +49,22 @@ def acting_as_caller(app: wire.ASGIApp) -> wire.ASGIApp:
         await app(scope, receive, send)
 
     return wrapped
+
+
+_KEPT_EVENTS = 1000
+
+
+def publish_event(detail_type: str, resources: Sequence[str], detail: Mapping[str, Any]) -> None:
+    """Put an event of SageMaker's on MiniStack's default event bus, whose list of past events stays short."""
+    bus: Any = import_module("ministack.services.eventbridge")
+    entry = {
+        "Source": "aws.sagemaker",
+        "DetailType": detail_type,
+        "Resources": list(resources),
+        "Detail": json.dumps(detail),
+    }
+    bus._put_events({"Entries": [entry]}, allow_aws_source=True)
+    del bus._events_log_list()[:-_KEPT_EVENTS]
 
 
 class EmulatedRoles:

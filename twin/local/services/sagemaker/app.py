@@ -11,8 +11,10 @@ from twin.local.services import wire
 from twin.local.services.json_rpc import JsonService
 from twin.local.services.moto_fallback import MotoFallback
 from twin.local.services.sagemaker import components, endpoint_configs, endpoints, models, packages, tags
+from twin.local.services.sagemaker.announcements import announced
 from twin.local.services.sagemaker.state import SageMakerState
 from twin.local.services.storage import Record
+from twin.local.services.transform import operations as transform
 
 OPERATIONS: dict[str, Callable[[SageMakerState, Record], Record | None]] = {
     "CreateModel": models.create_model,
@@ -23,18 +25,22 @@ OPERATIONS: dict[str, Callable[[SageMakerState, Record], Record | None]] = {
     "DescribeEndpointConfig": endpoint_configs.describe_endpoint_config,
     "ListEndpointConfigs": endpoint_configs.list_endpoint_configs,
     "DeleteEndpointConfig": endpoint_configs.delete_endpoint_config,
-    "CreateEndpoint": endpoints.create_endpoint,
+    "CreateEndpoint": announced(endpoints.create_endpoint),
     "DescribeEndpoint": endpoints.describe_endpoint,
     "ListEndpoints": endpoints.list_endpoints,
-    "UpdateEndpoint": endpoints.update_endpoint,
-    "UpdateEndpointWeightsAndCapacities": endpoints.update_weights_and_capacities,
-    "DeleteEndpoint": endpoints.delete_endpoint,
+    "UpdateEndpoint": announced(endpoints.update_endpoint),
+    "UpdateEndpointWeightsAndCapacities": announced(endpoints.update_weights_and_capacities),
+    "DeleteEndpoint": announced(endpoints.delete_endpoint),
     "CreateInferenceComponent": components.create_component,
     "DescribeInferenceComponent": components.describe_component,
     "ListInferenceComponents": components.list_components,
     "UpdateInferenceComponent": components.update_component,
     "UpdateInferenceComponentRuntimeConfig": components.update_runtime_config,
     "DeleteInferenceComponent": components.delete_component,
+    "CreateTransformJob": transform.create_transform_job,
+    "DescribeTransformJob": transform.describe_transform_job,
+    "ListTransformJobs": transform.list_transform_jobs,
+    "StopTransformJob": transform.stop_transform_job,
     "CreateModelPackageGroup": packages.create_group,
     "DescribeModelPackageGroup": packages.describe_group,
     "ListModelPackageGroups": packages.list_groups,
