@@ -52,6 +52,7 @@ def job(owner: str = "ada", status: str = states.QUEUED, now_ms: int = 1) -> rec
         "status": status,
         "open": "response",
         "due_at": 100,
+        "created_at": 10,
         "metadata": {"a": "ü"},
         "submitted": False,
     }
@@ -182,3 +183,20 @@ def test_pages_run_from_old_to_new_where_asked(dynamodb: Any) -> None:
 def test_other_values_are_refused() -> None:
     with pytest.raises(TypeError, match="score: float is no text, whole number or truth value"):
         records.to_item({"score": 0.5})
+
+
+def test_a_record_whose_time_has_passed_counts_as_gone(dynamodb: Any) -> None:
+    first = {**job(), "created_at": 10, "delete_at": 20}
+    dynamodb.put_item(**records.put_new(TABLE, first))
+    with pytest.raises(ClientError, match="ConditionalCheckFailed"):
+        dynamodb.put_item(**records.put_new(TABLE, {**first, "created_at": 19}))
+    dynamodb.put_item(**records.put_new(TABLE, {**first, "created_at": 20}))
+    assert read(dynamodb, first) == {**first, "created_at": 20}
+
+
+def test_records_are_deleted_together(dynamodb: Any) -> None:
+    first, second, third = (job(now_ms=now) for now in (1, 2, 3))
+    for record in (first, second, third):
+        dynamodb.put_item(**records.put_new(TABLE, record))
+    dynamodb.transact_write_items(**records.delete_together(TABLE, "ada", first["id"], second["id"]))
+    assert [read(dynamodb, record) for record in (first, second, third)] == [None, None, third]

@@ -61,7 +61,10 @@ class FakeTable:
     async def put_new(self, *new: Mapping[str, Any]) -> None:
         await self.calls.begin("put_new")
         places = [(record["owner"], record["id"]) for record in new]
-        if any(place in self.items for place in places):
+        if any(
+            place in self.items and not _passed(from_item(self.items[place]), record["created_at"])
+            for place, record in zip(places, new, strict=True)
+        ):
             raise RecordExistsError
         self.items |= dict(zip(places, map(to_item, new), strict=True))
         await self.calls.end("put_new")
@@ -80,7 +83,7 @@ class FakeTable:
         if item.get("status", {}).get("S") not in allowed or (absent is not None and absent in item):
             raise RecordChangedError
         changed = {**item, **to_item(fields)}
-        if fields.get("status") in FINAL:
+        if "notified_at" in fields or (fields.get("status") in FINAL and "due_at" not in fields):
             changed = {name: value for name, value in changed.items() if name not in {"open", "due_at"}}
         self.items[owner, record_id] = changed
         await self.calls.end("change")
@@ -91,6 +94,12 @@ class FakeTable:
         item = self.items.pop((owner, record_id), None)
         await self.calls.end("delete")
         return from_item(item) if item is not None else None
+
+    async def delete_together(self, owner: str, *record_ids: str) -> None:
+        await self.calls.begin("delete_together")
+        for record_id in record_ids:
+            self.items.pop((owner, record_id), None)
+        await self.calls.end("delete_together")
 
     async def page(
         self, owner: str, prefix: str, *, after: str | None, limit: int, newest_first: bool = True
@@ -105,6 +114,11 @@ class FakeTable:
             if after is None or (record["id"] < after if newest_first else record["id"] > after)
         ]
         return behind[: limit + 1]
+
+
+def _passed(record: Record, now: int) -> bool:
+    """Whether the record's time to live is over."""
+    return "delete_at" in record and bool(record["delete_at"] <= now)
 
 
 @dataclass

@@ -47,11 +47,16 @@ def get(table: str, owner: str, record_id: str) -> Request:
 
 
 def put_new(table: str, record: Mapping[str, Any]) -> Request:
-    """PutItem that fails with ConditionalCheckFailedException where the record exists."""
+    """PutItem that fails with ConditionalCheckFailedException where the record exists.
+
+    One whose `delete_at` has passed by the new one's `created_at` counts as gone: DynamoDB takes days to
+    remove it.
+    """
     return {
         "TableName": table,
         "Item": to_item(record),
-        "ConditionExpression": "attribute_not_exists(id)",
+        "ConditionExpression": "attribute_not_exists(id) OR delete_at <= :now",
+        "ExpressionAttributeValues": {":now": {"N": str(record["created_at"])}},
     }
 
 
@@ -68,6 +73,15 @@ def put_together(table: str, *new: Mapping[str, Any]) -> Request:
 def delete(table: str, owner: str, record_id: str) -> Request:
     """DeleteItem that returns what was there."""
     return {"TableName": table, "Key": _key(owner, record_id), "ReturnValues": "ALL_OLD"}
+
+
+def delete_together(table: str, owner: str, *record_ids: str) -> Request:
+    """TransactWriteItems that removes all of these records of an owner, or none of them."""
+    return {
+        "TransactItems": [
+            {"Delete": {"TableName": table, "Key": _key(owner, record_id)}} for record_id in record_ids
+        ]
+    }
 
 
 def change(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from retrieval import FilterError, normalize_filter
 
 from prompting.errors import InvalidRequestError
@@ -13,6 +13,8 @@ from prompting.fields import REFUSED
 from prompting.request import ChatRequest, Retrieval
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pydantic_core import ErrorDetails
 
 _EXPECTED = {
@@ -26,17 +28,25 @@ _EXPECTED = {
 }
 
 
+Model = TypeVar("Model", bound=BaseModel)
+
+
 def parse_request(body: bytes) -> ChatRequest:
     """Raises `InvalidRequestError`."""
     data = load_object(body)
-    _refuse_fields(data)
+    refuse_fields(data, ChatRequest, REFUSED)
+    request = validate(data, ChatRequest)
+    _check_combinations(request)
+    return request.model_copy(update={"retrieval": with_filter(request.retrieval)})
+
+
+def validate(data: dict[str, Any], model: type[Model]) -> Model:
+    """Raises `InvalidRequestError` for the innermost field that is wrong."""
     try:
-        request = ChatRequest.model_validate(data)
+        return model.model_validate(data)
     except ValidationError as error:
         errors = error.errors(include_url=False, include_context=False, include_input=False)
         raise _from_validation(max(errors, key=lambda one: len(one["loc"]))) from None
-    _check_combinations(request)
-    return request.model_copy(update={"retrieval": _with_filter(request.retrieval)})
 
 
 def load_object(body: bytes) -> dict[str, Any]:
@@ -59,13 +69,16 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(name)
 
 
-def _refuse_fields(data: dict[str, Any]) -> None:
-    """Null asks for nothing, so it is let pass; this drops it."""
-    for name in [name for name in data if name not in ChatRequest.model_fields]:
+def refuse_fields(data: dict[str, Any], model: type[BaseModel], refused: Mapping[str, str]) -> None:
+    """Raise `InvalidRequestError` for a field that the model lacks, with the reason where `refused` has one.
+
+    Null asks for nothing, so it is let pass; this drops it.
+    """
+    for name in [name for name in data if name not in model.model_fields]:
         if data[name] is None:
             del data[name]
-        elif name in REFUSED:
-            message = f"Unsupported parameter: '{name}' is not supported here; {REFUSED[name]}."
+        elif name in refused:
+            message = f"Unsupported parameter: '{name}' is not supported here; {refused[name]}."
             raise InvalidRequestError(message, param=name, code="unsupported_parameter")
         else:
             raise _unknown(name)
@@ -83,8 +96,8 @@ def _check_combinations(request: ChatRequest) -> None:
             raise _missing(f"{path}.tool_call_id")
 
 
-def _with_filter(retrieval: Retrieval) -> Retrieval:
-    """The filter in the form that S3 Vectors takes."""
+def with_filter(retrieval: Retrieval) -> Retrieval:
+    """The filter in the form that S3 Vectors takes. Raises `InvalidRequestError`."""
     try:
         normalized = normalize_filter(retrieval.filter, "retrieval.filter")
     except FilterError as error:

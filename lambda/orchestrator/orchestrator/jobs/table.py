@@ -38,7 +38,10 @@ class JobsTable(Protocol):
         ...
 
     async def put_new(self, *new: Mapping[str, Any]) -> None:
-        """Write all of the records, or none of them. Raises `RecordExistsError`."""
+        """Write all of the records, or none of them. Raises `RecordExistsError`.
+
+        A record that exists but whose `delete_at` has passed is not in the way.
+        """
         ...
 
     async def change(
@@ -58,6 +61,10 @@ class JobsTable(Protocol):
 
     async def delete(self, owner: str, record_id: str) -> Record | None:
         """Remove the record; return what it was."""
+        ...
+
+    async def delete_together(self, owner: str, *record_ids: str) -> None:
+        """Remove all of the records, or none of them; one that does not exist is no error."""
         ...
 
     async def page(
@@ -111,6 +118,9 @@ class DynamoDbTable:
     async def delete(self, owner: str, record_id: str) -> Record | None:
         answer = await self._write("DeleteItem", records.delete(self._table, owner, record_id))
         return records.from_item(answer["Attributes"]) if answer.get("Attributes") else None
+
+    async def delete_together(self, owner: str, *record_ids: str) -> None:
+        await self._write("TransactWriteItems", records.delete_together(self._table, owner, *record_ids))
 
     async def page(
         self, owner: str, prefix: str, *, after: str | None, limit: int, newest_first: bool = True
