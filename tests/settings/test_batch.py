@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import botocore.session
 import pytest
@@ -210,26 +211,30 @@ def test_the_transform_job_ends_before_the_batch(load_changed: LoadChanged, hour
 
 
 def test_payloads_in_flight_stay_within_the_services_limit() -> None:
-    fields = {"instance_type": "ml.g6e.xlarge", "model_data_url": "s3://models/twin/model.tar.gz"}
     for payload in range(1, 101):
-        most = MOST_MIB_IN_FLIGHT // payload
-        batch = BatchSettings(**fields, max_payload_mib=payload, concurrent_requests_per_instance=most)
+        batch = BatchSettings(
+            instance_type="ml.g6e.xlarge",
+            model_data_url="s3://models/twin/model.tar.gz",
+            max_payload_mib=payload,
+            concurrent_requests_per_instance=MOST_MIB_IN_FLIGHT // payload,
+        )
         assert batch.max_payload_mib * batch.concurrent_requests_per_instance <= 100
 
 
+def shape(name: str) -> Any:
+    """A shape of SageMaker's API."""
+    return botocore.session.get_session().get_service_model("sagemaker").shape_for(name)
+
+
 def test_instance_types_are_those_of_the_service_with_a_known_gpu() -> None:
-    shape = botocore.session.get_session().get_service_model("sagemaker").shape_for("TransformInstanceType")
-    of_the_service = {
-        name for name in shape.enum if name.startswith(("ml.g4dn.", "ml.g5.", "ml.g6.", "ml.g6e."))
-    }
+    families = ("ml.g4dn.", "ml.g5.", "ml.g6.", "ml.g6e.")
+    of_the_service = {name for name in shape("TransformInstanceType").enum if name.startswith(families)}
     assert set(TRANSFORM_INSTANCE_TYPES) == of_the_service
 
 
 def test_host_images_are_those_of_the_service() -> None:
-    resources = botocore.session.get_session().get_service_model("sagemaker").shape_for("TransformResources")
-    documentation = resources.members["TransformAmiVersion"].documentation
-    named = set(re.findall(r"al2[\w-]*-batch-gpu-\d+", documentation))
-    assert named == set(TRANSFORM_AMI_CUDA)
+    documentation = shape("TransformResources").members["TransformAmiVersion"].documentation
+    assert set(re.findall(r"al2[\w-]*-batch-gpu-\d+", documentation)) == set(TRANSFORM_AMI_CUDA)
 
 
 @pytest.mark.parametrize("name", ["local", "dev", "staging", "prod"])

@@ -9,7 +9,7 @@ import pytest
 from botocore.session import get_session
 from botocore.validate import validate_parameters
 from jobtable import ids, keys
-from ministack.services import stepfunctions
+from ministack.services import stepfunctions as _stepfunctions
 
 from stacks.constructs.batch_definition import (
     FUNCTION_TIMEOUT_SECONDS,
@@ -20,6 +20,10 @@ from stacks.constructs.batch_definition import (
 from twin.settings.batch import BatchSettings
 
 State = dict[str, Any]
+
+stepfunctions: Any = _stepfunctions
+"""The local cloud's interpreter of definitions, which has no types."""
+
 
 STEPS = "arn:aws:lambda:us-east-1:111122223333:function:steps"
 AUGMENT = "arn:aws:lambda:us-east-1:111122223333:function:augment"
@@ -153,6 +157,7 @@ def test_transform_job_is_one_that_the_service_accepts(definition: State, attemp
         definition["States"]["Transform"]["Parameters"], BATCH, context
     )
     operation = get_session().get_service_model("sagemaker").operation_model("CreateTransformJob")
+    assert operation.input_shape is not None
     validate_parameters(request, operation.input_shape)
     assert request == {
         "TransformJobName": f"twin-prod-{DIGITS}-{attempt}",
