@@ -210,7 +210,7 @@ def create_endpoint_of(cloud: TransformCloud) -> None:
 def test_stopping_keeps_complete_objects(cloud: TransformCloud) -> None:
     cloud.write("a.jsonl", line(1))
     cloud.write("b.jsonl", line(2), line(3))
-    order_fault(cloud, kind="stall", job="job", record=2, seconds=60)
+    order_fault(cloud, kind="stall", job="job", record=3, seconds=60)
     name = cloud.create()
     assert cloud.next_output() == "a.jsonl.out"
     cloud.sagemaker.stop_transform_job(TransformJobName=name)

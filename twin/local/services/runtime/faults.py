@@ -54,7 +54,8 @@ class Fault:
     - `missing_output`: the object is never written.
 
     With `job` the order is for transform jobs whose names begin with it, not for endpoints: `model_error` or
-    `stall` for record number `record` of an object (from 1; 0: for any). Each attempt takes an order anew.
+    `stall` for record number `record` of the job (from 1, in the order of the input where the job has one
+    instance; 0: for any). Each attempt takes an order anew.
     """
 
     kind: str
@@ -102,7 +103,7 @@ class Faults:
         )
 
     def take_for_job(self, job: str, record: int) -> Fault | None:
-        """The oldest open order for record number `record` of an object of a transform job, counted down."""
+        """The oldest open order for record number `record` of a transform job, counted down."""
         return self._take(
             lambda fault: bool(fault.job) and job.startswith(fault.job) and fault.record in (0, record)
         )

@@ -19,6 +19,8 @@ _STATUSES = {
 }
 """Events write the statuses that the API has in another form."""
 
+_TIMES = ("CreationTime", "LastModifiedTime")
+
 Operation = Callable[[SageMakerState, Record], Record | None]
 
 
@@ -62,6 +64,6 @@ def _announce_settled(state: SageMakerState, name: str) -> None:
 
 def _detail(state: SageMakerState, name: str) -> Record:
     shown = describe_endpoint(state, {"EndpointName": name})
-    times = {key: round(shown[key] * 1000) for key in ("CreationTime", "LastModifiedTime") if key in shown}
+    times: Record = {key: round(shown[key] * 1000) for key in _TIMES if key in shown}
     status = _STATUSES.get(shown["EndpointStatus"], shown["EndpointStatus"])
     return {**shown, **times, "EndpointStatus": status, "Tags": state.tags.get(shown["EndpointArn"], {})}

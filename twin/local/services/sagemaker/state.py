@@ -42,11 +42,14 @@ ScaledVariants = Callable[[str], Iterable[str]]
 
 
 class SageMakerState:
-    """Models, endpoint configurations, endpoints, inference components and the Model Registry.
+    """Models, endpoint configurations, endpoints, inference components, transform jobs, the Model Registry.
 
     Records keep the API's own field names. `scaled_variants` is set by the autoscaling service,
-    `endpoint_deleted`, which is told an endpoint's name, by the runtime.
+    `endpoint_deleted`, which is told an endpoint's name, by the runtime, `transforms` by what runs the jobs,
+    `announce` by the process that has an event bus.
     """
+
+    transforms: TransformRunner
 
     def __init__(
         self,

@@ -52,7 +52,7 @@ class Requests:
     retry_delay_seconds: float
 
     async def results(self, records: Sequence[bytes], number: int, slots: asyncio.Semaphore) -> list[bytes]:
-        """What is written for `records`, the first of which is number `number` of its object.
+        """What is written for `records`, the first of which is number `number` of the job.
 
         Raises RecordError for data that can't be processed, ModelFailedError for the model.
         """

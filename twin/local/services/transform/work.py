@@ -9,14 +9,13 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from typing import BinaryIO, Protocol
 
-from twin.local.services.objects import Objects, ObjectsError
+from twin.local.services.objects import Objects, ObjectsError, parse_uri
 from twin.local.services.transform.plan import (
     InputError,
     InputObject,
     Plan,
     describe_settings,
     find_inputs,
-    parse_uri,
 )
 from twin.local.services.transform.processing import RecordError
 from twin.local.services.transform.reading import opened, payloads
@@ -73,6 +72,7 @@ class Work:
         self._access = access
         self._log = log
         self._reasons: list[str] = []
+        self._begun = 0
 
     async def run(self) -> None:
         """Transform every object; an object that fails has no output and fails the job after the others.
@@ -157,11 +157,11 @@ class Work:
     async def _results(self, content: BinaryIO, slots: asyncio.Semaphore) -> AsyncGenerator[list[bytes]]:
         """The results of each request, in the order of the object; a bounded number is under way."""
         window: deque[asyncio.Task[list[bytes]]] = deque()
-        number = 1
         try:
             for records in _readable(payloads(content, self._plan)):
-                window.append(asyncio.create_task(self._requests.results(records, number, slots)))
-                number += len(records)
+                request = self._requests.results(records, self._begun + 1, slots)
+                self._begun += len(records)
+                window.append(asyncio.create_task(request))
                 if len(window) >= _WINDOW * self._plan.concurrency:
                     yield await window.popleft()
             while window:
