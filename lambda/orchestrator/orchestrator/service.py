@@ -9,8 +9,10 @@ from fastapi import FastAPI
 from starlette.responses import Response
 
 from orchestrator import chat_routes
+from orchestrator.batches import routes as batch_routes
 from orchestrator.chat import Adapters, Chat
 from orchestrator.failures import add_error_handlers
+from orchestrator.files import routes as file_routes
 from orchestrator.middleware import RequestRecords
 from orchestrator.pacing import Pace
 from orchestrator.replies import json_response
@@ -42,6 +44,8 @@ def create_app(
     add_error_handlers(app)
     chat = Chat(environment, adapters, pace or Pace(total=environment.model_timeout_seconds))
     chat_routes.add_routes(app, chat)
+    file_routes.add_routes(app, environment, adapters.jobs)
+    batch_routes.add_routes(app, environment, adapters.jobs)
     _add_routes(app, environment, ready)
     return app
 
