@@ -37,6 +37,14 @@ class Adapters:
     jobs: JobAdapters
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The body for the model, and the response's fields beside OpenAI's."""
+
+    body: dict[str, Any]
+    about_sources: dict[str, Any]
+
+
 class Chat:
     """Answers chat requests under one environment's settings."""
 
@@ -50,27 +58,32 @@ class Chat:
             sources=environment.retrieval_context_tokens,
         )
 
+    async def prepare(self, request: ChatRequest, record: Record) -> Prepared:
+        """Return what the model is to be asked. Raises `ApiError`."""
+        prompt = await self._prompt(request, record)
+        return Prepared(self._body(request, prompt), _about_sources(prompt))
+
     async def complete(self, request: ChatRequest, record: Record) -> dict[str, Any]:
         """Return the chat completion. Raises `ApiError`."""
-        prompt = await self._prompt(request, record)
+        prepared = await self.prepare(request, record)
         with self._adapters.tracing.stage("model"):
-            answer = await self._pace.whole(self._adapters.model.complete(self._body(request, prompt)))
+            answer = await self._pace.whole(self._adapters.model.complete(prepared.body))
         record.count_usage(answer.get("usage"))
         self._adapters.telemetry.content(record.request_id, answer=str(answer.get("choices")))
-        return {**answer, **_about_sources(prompt)}
+        return {**answer, **prepared.about_sources}
 
     async def stream(self, request: ChatRequest, record: Record) -> AsyncGenerator[dict[str, Any], None]:
         """Return the chunks once the first one is there. Raises `ApiError` here and from the chunks."""
         record.streamed = True
-        prompt = await self._prompt(request, record)
-        chunks = self._chunks(request, prompt, record)
+        prepared = await self.prepare(request, record)
+        chunks = self._chunks(request, prepared.body, record)
         try:
             with self._adapters.tracing.stage("model"):
                 first = await anext(chunks)
         except StopAsyncIteration:
             raise StreamBrokenError from None
         record.ttft_ms = record.elapsed_ms()
-        return _with_first({**first, **_about_sources(prompt)}, chunks)
+        return _with_first({**first, **prepared.about_sources}, chunks)
 
     async def _prompt(self, request: ChatRequest, record: Record) -> Prompt:
         if request.model != self._environment.model_id:
@@ -114,7 +127,7 @@ class Chat:
         return {**request.passed_on(), "messages": prompt.messages, name: length}
 
     async def _chunks(
-        self, request: ChatRequest, prompt: Prompt, record: Record
+        self, request: ChatRequest, prompt: dict[str, Any], record: Record
     ) -> AsyncGenerator[dict[str, Any], None]:
         """The model's chunks within their time limits; the usage chunk only if the client wants it.
 
@@ -123,7 +136,7 @@ class Chat:
         options = request.stream_options
         wanted = options is not None and options.include_usage
         asked = {**(options.model_dump(exclude_unset=True) if options else {}), "include_usage": True}
-        body = {**self._body(request, prompt), "stream": True, "stream_options": asked}
+        body = {**prompt, "stream": True, "stream_options": asked}
         async with (
             aclosing(self._adapters.model.stream(body)) as answer,
             aclosing(self._pace.each(answer)) as paced,

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 from prompting.errors import ApiError
 from starlette.responses import Response
 
-from orchestrator import sse
 from orchestrator.disconnect import ClientDisconnectedError, until_disconnect
 from orchestrator.telemetry import CLIENT_DISCONNECTED
 from orchestrator.wire import to_json
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
 
     from starlette.types import Receive, Scope, Send
 
@@ -34,20 +33,22 @@ def error_response(error: ApiError) -> Response:
     return json_response(error.body(), error.status, error.headers())
 
 
-class ChunkStream(Response):
-    """Sends each chunk as an event as soon as it is there, then `[DONE]`.
+class EventStream(Response):
+    """Sends each event as soon as it is there. A client that goes away ends the generation.
 
-    A failure after the first chunk becomes an event with OpenAI's error object and ends the stream
-    without `[DONE]`. A client that goes away ends the generation.
+    A failure after the first event becomes the event that `on_failure` makes of it, and ends the stream.
     """
 
     media_type = "text/event-stream"
 
-    def __init__(self, chunks: AsyncGenerator[dict[str, Any], None], record: Record) -> None:
+    def __init__(
+        self, events: AsyncGenerator[bytes, None], record: Record, on_failure: Callable[[ApiError], bytes]
+    ) -> None:
         super().__init__(headers={"cache-control": "no-cache"})
         del self.headers["content-length"]
-        self._chunks = chunks
+        self._events = events
         self._record = record
+        self._on_failure = on_failure
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -57,14 +58,13 @@ class ChunkStream(Response):
 
     async def _send(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        async with aclosing(self._chunks) as chunks:
+        async with aclosing(self._events) as events:
             try:
-                async for chunk in chunks:
-                    await _send_part(send, sse.event(chunk))
-                await _send_part(send, sse.DONE_EVENT)
+                async for event in events:
+                    await _send_part(send, event)
             except ApiError as error:
                 self._record.fail(error)
-                await _send_part(send, sse.event(error.body()))
+                await _send_part(send, self._on_failure(error))
             except Exception as bug:
                 await self._fail_for(bug, send)
                 raise
@@ -74,7 +74,7 @@ class ChunkStream(Response):
         failure = ApiError()
         failure.__cause__ = bug
         self._record.fail(failure)
-        await _send_part(send, sse.event(failure.body()))
+        await _send_part(send, self._on_failure(failure))
 
 
 async def _send_part(send: Send, body: bytes) -> None:

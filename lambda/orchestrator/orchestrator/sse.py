@@ -58,9 +58,10 @@ class SseParser:
             yield line.rstrip(b"\r\n")
 
 
-def event(data: dict[str, Any]) -> bytes:
+def event(data: dict[str, Any], name: str | None = None) -> bytes:
     """One event with `data` as JSON on a single line."""
-    return b"data: " + to_json(data) + b"\n\n"
+    field = f"event: {name}\n".encode() if name else b""
+    return field + b"data: " + to_json(data) + b"\n\n"
 
 
 DONE_EVENT = f"data: {DONE}\n\n".encode()

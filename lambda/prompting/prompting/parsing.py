@@ -122,12 +122,12 @@ def _from_validation(error: ErrorDetails) -> InvalidRequestError:
 
 
 def _path(location: tuple[int | str, ...]) -> str:
-    """`("messages", 0, "content", "str")` → `messages[0].content`; names of union members are left out."""
+    """`("messages", 0, "content", "str")` → `messages[0].content`; the union's members are left out."""
     path = ""
     for part in location:
         if isinstance(part, int):
             path += f"[{part}]"
-        elif part not in {"str", "list[TextPart]", "list[str]", "dict[str,any]"}:
+        elif part != "str" and "[" not in part:
             path += f".{part}" if path else part
     return path
 

@@ -11,18 +11,20 @@ Positive = Annotated[int, Field(ge=1)]
 JsonObject = dict[str, Any]
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """Takes what its fields say, and nothing else."""
+
     model_config = ConfigDict(
         strict=True, extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=()
     )
 
 
-class TextPart(_Strict):
+class TextPart(Strict):
     type: Literal["text"]
     text: str
 
 
-class Message(_Strict):
+class Message(Strict):
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: str | list[TextPart] | None = None
     name: str | None = None
@@ -45,12 +47,12 @@ class Message(_Strict):
         return {**fields, "content": self.text} if self.content is not None else fields
 
 
-class StreamOptions(_Strict):
+class StreamOptions(Strict):
     include_usage: bool = False
     continuous_usage_stats: bool = False
 
 
-class Retrieval(_Strict):
+class Retrieval(Strict):
     """`retrieval` in the request: how to look for sources."""
 
     enabled: bool = True
@@ -58,7 +60,7 @@ class Retrieval(_Strict):
     filter: JsonObject | None = None
 
 
-class ChatRequest(_Strict):
+class ChatRequest(Strict):
     """Null means absent, as for OpenAI; ranges that only the model knows are left to it."""
 
     model: str
