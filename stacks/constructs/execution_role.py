@@ -118,6 +118,25 @@ class ModelExecutionRole(Construct):
             {"StringLike": {"cloudwatch:namespace": ["AWS/SageMaker", "/aws/sagemaker/*"]}},
         )
 
+    def allow_shared_log(self, name: str) -> None:
+        """Allow making and writing to a log group that jobs of the whole account share."""
+        group = self._stack.format_arn(
+            service="logs",
+            resource="log-group",
+            resource_name=f"{name}:*",
+            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+        )
+        self._allow(
+            ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+            [group],
+        )
+        acknowledge_wildcard(
+            self.role,
+            group,
+            risk="Streams are named after hosts that are not known before. The role can add lines to the log "
+            "of another job of the account, but read or remove none.",
+        )
+
     def allow_volume_encryption(self, key: EncryptionKey) -> None:
         """Allow attaching encrypted volumes; the service, not the role's holder, uses the grant."""
         key.key.grant(self.role, "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext")
