@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
@@ -78,9 +80,8 @@ class BatchWorkflow(Construct):
             "StateMachine",
             state_machine_name=names.batch_state_machine,
             state_machine_type=sfn.StateMachineType.STANDARD,
-            definition_body=sfn.DefinitionBody.from_string(
-                cdk.Stack.of(self).to_json_string(batch_definition(batch, resources))
-            ),
+            # Not Stack.to_json_string: it drops null, which in a definition is not the same as nothing.
+            definition_body=sfn.DefinitionBody.from_string(json.dumps(batch_definition(batch, resources))),
             role=self.role,
             # Causes of failures may quote what clients wrote, so no data is logged.
             logs=sfn.LogOptions(
