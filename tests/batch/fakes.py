@@ -64,6 +64,9 @@ class FakeObjects:
     meddle: Meddling = field(default_factory=Meddling)
     stored: dict[str, bytes] = field(default_factory=dict)
 
+    def upload(self, key: str, data: bytes) -> None:
+        self.stored[key] = data
+
     def read(self, key: str) -> FakeContent | None:
         self.meddle()
         data = self.stored.get(key)
@@ -117,6 +120,9 @@ class FolderObjects:
 
     def path(self, key: str) -> Path:
         return self.folder / quote(key, safe="")
+
+    def upload(self, key: str, data: bytes) -> None:
+        self.path(key).write_bytes(data)
 
     def read(self, key: str) -> FakeContent | None:
         path = self.path(key)

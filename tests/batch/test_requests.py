@@ -13,7 +13,8 @@ from tests.batch.world import question
 
 EXAMPLE = (
     'Each line must be one JSON object, such as {"custom_id": "1", "method": "POST", '
-    '"url": "/v1/chat/completions", "body": {"model": "twin", "messages": [{"role": "user", "content": "…"}]}}.'
+    '"url": "/v1/chat/completions", "body": {"model": "twin", '
+    '"messages": [{"role": "user", "content": "…"}]}}.'
 )
 
 
@@ -98,8 +99,10 @@ def test_fields_beside_the_four_are_let_pass() -> None:
             question("a", retrieval={"filter": {"shoe": 1}}),
             "a",
             "invalid_value",
-            "Invalid filter at retrieval.filter.shoe: not a field that can be filtered; "
-            "the fields are author, document_id, kind, language, source.",
+            (
+                "Invalid filter at retrieval.filter.shoe: not a field that can be filtered; "
+                "the fields are author, document_id, kind, language, source."
+            ),
         ),
         (
             b'{"custom_id":"a","method":"POST","url":"/v1/chat/completions","body":{"temperature":1e999}}',

@@ -25,8 +25,8 @@ def shards(world: World, number: int) -> list[list[int]]:
 
 def test_lines_become_shards_and_rejected_lines_with_their_numbers(world: World) -> None:
     world.create(file(question("a"), "", question("b"), "nonsense", question("c"), question("b")))
-    assert world.validate() == Validated(valid=True, shards=2, total=5)
-    assert shards(world, 2) == [[1, 3], [5]]
+    assert world.validate() == Validated(valid=True, shards=1, total=5)
+    assert shards(world, 1) == [[1, 3, 5]]
     assert [(line["line"], line["code"]) for line in world.lines(keys.rejected(BATCH))] == [
         (4, "invalid_json_line"),
         (6, "duplicate_custom_id"),
@@ -101,10 +101,10 @@ PRETTY = json.dumps([question("a"), question("b")], indent=2).encode()
         ),
         (b"\0" * 5000, "invalid_json_line", 1, f"Line 1: not valid JSON. {EXAMPLE}"),
         (
-            file(*(question(str(number)) for number in range(4))),
+            file(*(question(str(number)) for number in range(31))),
             "too_many_lines",
-            4,
-            "Line 4: the file has more than 3 lines. Split it into several batches.",
+            31,
+            "Line 31: the file has more than 30 lines. Split it into several batches.",
         ),
         (
             None,
@@ -118,7 +118,7 @@ def test_a_file_that_cannot_be_a_batch_is_refused(
     world: World, content: bytes | None, code: str, line: int | None, message: str
 ) -> None:
     world.create(content)
-    world.limits = replace(world.limits, max_lines=3)
+    world.limits = replace(world.limits, max_lines=30)
     validated = world.validate()
     assert not validated.valid
     assert validated.ended is not None

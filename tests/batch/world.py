@@ -29,6 +29,9 @@ BATCH = "batch_" + "0123456789abcdef" * 2
 INPUT = "file-" + "0" * 32
 MODEL = "twin"
 
+LIMITS = Limits(model=MODEL, max_lines=50_000, lines_per_shard=3, instances=2)
+RULES = Rules(top_k=5, min_score=0.3, fallback="fail")
+
 Model = Callable[[dict[str, Any]], Any]
 
 
@@ -70,8 +73,8 @@ class World:
     jobs: FakeJobs = field(default_factory=FakeJobs)
     webhooks: FakeWebhooks = field(default_factory=FakeWebhooks)
     encoder: NumberingEncoder = field(default_factory=NumberingEncoder)
-    limits: Limits = Limits(model=MODEL, max_lines=50_000, lines_per_shard=3, instances=2)
-    rules: Rules = Rules(top_k=5, min_score=0.3, fallback="fail")
+    limits: Limits = LIMITS
+    rules: Rules = RULES
     context_tokens: int = 4096
     max_line_bytes: int = 6_000_000
     now: int = 1_000
@@ -91,8 +94,7 @@ class World:
     def create(self, content: bytes | None, **more: Any) -> None:
         """Store the file and the record of a batch, as `POST /v1/batches` leaves them."""
         if content is not None:
-            with self.objects.writer(keys.file(OWNER, INPUT)) as writer:
-                writer.write(content)
+            self.objects.upload(keys.file(OWNER, INPUT), content)
         record = {
             "owner": OWNER,
             "id": BATCH,
