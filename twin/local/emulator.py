@@ -35,7 +35,11 @@ class Emulator:
     policies: Any
     queues: Any
     responses: Any
+    secrets: Any
     sessions: Any
+    states: Any
+    tables: Any
+    topics: Any
 
 
 def environment(options: CloudOptions) -> dict[str, str]:
@@ -89,5 +93,9 @@ def load(options: CloudOptions) -> Emulator:
         policies=module("core.iam_evaluator"),
         queues=module("services.sqs"),
         responses=module("core.responses"),
+        secrets=module("services.secretsmanager"),
         sessions=module("services.sts"),
+        tables=module("services.dynamodb"),
+        topics=module("services.sns"),
+        states=module("services.stepfunctions"),
     )

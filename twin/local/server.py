@@ -24,17 +24,26 @@ from twin.local.gateway.gateway import Gateway
 from twin.local.lifecycle import LifecycleError, write_process_file
 from twin.local.log_groups import LogGroups
 from twin.local.options import CloudOptions
-from twin.local.permissions.guard import Guard
+from twin.local.permissions.execution import ExecutionRoles
+from twin.local.permissions.guard import Guard, enforced
 from twin.local.permissions.keys import EncryptionKeys
 from twin.local.permissions.policy import Policies
 from twin.local.permissions.sessions import RoleSessions
+from twin.local.permissions.transforms import TransformAccess
 from twin.local.ports import describe_listener
 from twin.local.processes import ProcessRegister
 from twin.local.resources import register
 from twin.local.services import ModelOptions, Services
+from twin.local.services.asynchronous import Collaborators
+from twin.local.services.emulator import publish_event
+from twin.local.services.objects import EmulatedObjects
+from twin.local.services.runtime import RuntimeOptions
+from twin.local.services.topics import EmulatedAlarms, EmulatedTopics
 from twin.local.state import prepare
+from twin.local.step_functions import Workflows
 
 _GRACE_SECONDS = 3
+_TRANSFORM_LOGS = "/aws/sagemaker/TransformJobs"
 
 
 class Cloud:
@@ -45,11 +54,20 @@ class Cloud:
         self._options = options
         self._notes = notes
         self.emulator = load(options)
-        self.services = Services(layout.services, _model(options))
         sessions = RoleSessions(self.emulator)
         policies = Policies(self.emulator)
         logs = LogGroups(self.emulator)
-        keys = EncryptionKeys(self.emulator, self.services.vectors)
+        execution = ExecutionRoles(policies)
+        self.services = Services(
+            layout.services,
+            _model(options),
+            runtime_options=RuntimeOptions(asynchronous_wake_seconds=options.asynchronous_wake_seconds),
+            collaborators=Collaborators(
+                EmulatedObjects(), EmulatedTopics(enforced), EmulatedAlarms(), execution.permits
+            ),
+            events=publish_event,
+        )
+        keys = execution.keys = EncryptionKeys(self.emulator, self.services.vectors)
         self.spawner = Spawner(ProcessRegister(layout.processes))
         sandboxes = SandboxFactory(
             layout,
@@ -60,6 +78,10 @@ class Cloud:
         sandboxes.runtime.prepare()
         self.packages = sandboxes.packages
         self.functions = FunctionHost(sandboxes, self.spawner)
+        transforms = self.services.transforms
+        transforms.access = TransformAccess(policies, keys)
+        transforms.log = lambda job, lines: logs.append(_TRANSFORM_LOGS, f"{job}/data-log", lines)
+        self.workflows = Workflows(self.emulator, policies, self.services.sagemaker, transforms)
         register(self.emulator, sandboxes.packages, policies, self.services.resource_handlers())
         install(self.emulator, self.functions, logs)
         gateway = Gateway(self.emulator, self.functions, policies, logs)
@@ -80,10 +102,12 @@ class Cloud:
         """MiniStack has restored its state."""
         self.checkpointer.restored()
         self.packages.sweep(used_packages(self.emulator))
+        self.workflows.started()
         await self.services.startup()
 
     async def stopping(self) -> None:
         """Requests have ended; MiniStack saves its state next."""
+        self.workflows.close()
         await self.checkpointer.stop()
         await self.services.shutdown()
 

@@ -13,12 +13,14 @@ from twin.local.emulator import Emulator
 class Need:
     """One permission that a request needs: `s3vectors:QueryVectors` on an index's ARN.
 
-    `via` is the service that uses a KMS key on the caller's behalf.
+    `via` is the service that uses a KMS key on the caller's behalf; `conditions` are further keys of the
+    request, in lower case, with their values.
     """
 
     action: str
     resource: str
     via: str = ""
+    conditions: tuple[tuple[str, str], ...] = ()
 
     @property
     def service(self) -> str:
@@ -37,6 +39,24 @@ class Policies:
         principal = self._policies.resolve_principal(access_key, ACCOUNT)
         if isinstance(principal, self._policies.AuthError):
             return str(principal.message)
+        return self._denial(principal, need)
+
+    def role_allows(self, role_arn: str, need: Need) -> bool:
+        """Whether a role may do something when an AWS service acts for it."""
+        return self.role_denial(role_arn, "awslambda", need) is None
+
+    def role_denial(self, role_arn: str, session: str, need: Need) -> str | None:
+        """As `denial`, for a role that an AWS service has assumed under a session name."""
+        role = role_arn.rpartition("/")[2]
+        principal = self._policies.PrincipalInfo(
+            arn=f"arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{session}",
+            type="AssumedRole",
+            account=ACCOUNT,
+            policies=self._policies._gather_role_policies(role, ACCOUNT),
+        )
+        return self._denial(principal, need)
+
+    def _denial(self, principal: Any, need: Need) -> str | None:
         allowed, explicit = self._decide(principal, need)
         if allowed:
             return None
@@ -49,17 +69,6 @@ class Policies:
             f"User: {principal.arn} is not authorized to perform: {need.action} "
             f"on resource: {need.resource} {reason}"
         )
-
-    def role_allows(self, role_arn: str, need: Need) -> bool:
-        """Whether a role may do something when an AWS service acts for it."""
-        role = role_arn.rpartition("/")[2]
-        principal = self._policies.PrincipalInfo(
-            arn=f"arn:aws:sts::{ACCOUNT}:assumed-role/{role}/awslambda",
-            type="AssumedRole",
-            account=ACCOUNT,
-            policies=self._policies._gather_role_policies(role, ACCOUNT),
-        )
-        return self._decide(principal, need)[0]
 
     def service_may_invoke(self, policy: Any, service: str, function_arn: str, source_arn: str) -> bool:
         """Whether a function's resource policy lets an AWS service invoke it for a source."""
@@ -74,7 +83,9 @@ class Policies:
 
     def _decide(self, principal: Any, need: Need) -> tuple[bool, bool]:
         """Whether the permission is allowed, and else whether a Deny statement says so."""
-        keys = {"kms:viaservice": f"{need.via}.{REGION}.amazonaws.com"} if need.via else {}
+        keys = dict(need.conditions)
+        if need.via:
+            keys["kms:viaservice"] = f"{need.via}.{REGION}.amazonaws.com"
         context = self._context(principal.arn, principal.type, need, keys, principal.keys)
         result = self._policies.evaluate(context, principal.policies, *principal.limits)
         found = self._policies._resource_policy(need.service, need.resource)

@@ -10,21 +10,28 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """The part of a SageMaker model that its container sees: environment variables."""
+    """The part of a SageMaker model that its container sees: environment variables.
+
+    Those of the vLLM container are known by both containers' names: `SM_VLLM_<ARGUMENT>`, or
+    `OPTION_<ARGUMENT>` in AWS's LMI container.
+    """
 
     environment: Mapping[str, str]
 
     def integer(self, name: str, default: int) -> int:
         """Value of an integer variable; `default` when it is unset or no number."""
-        value = self.environment.get(name, "")
+        value = self._value(name)
         return int(value) if value.isdecimal() else default
 
     def served_names(self) -> Sequence[str]:
         """Names the model answers to, from `SM_VLLM_SERVED_MODEL_NAME`: one, or a JSON list of them."""
-        value = self.environment.get("SM_VLLM_SERVED_MODEL_NAME", "")
+        value = self._value("SM_VLLM_SERVED_MODEL_NAME")
         if value.startswith("["):
             return [str(name) for name in json.loads(value)]
         return [value] if value else []
+
+    def _value(self, name: str) -> str:
+        return self.environment.get(name) or self.environment.get(name.replace("SM_VLLM_", "OPTION_"), "")
 
 
 @dataclass(frozen=True, slots=True)
