@@ -30,8 +30,13 @@ def parse(arguments: list[str] | None = None) -> CloudOptions:
         "--ttft-ms", type=float, default=20.0, help="time to first token of the extractive model"
     )
     parser.add_argument("--itl-ms", type=float, default=5.0, help="its inter-token latency")
+    parser.add_argument(
+        "--wake-seconds", type=float, default=1.0, help="time in which an asynchronous endpoint leaves zero"
+    )
     values = parser.parse_args(arguments)
-    return CloudOptions(values.state, values.port, values.model, values.ttft_ms, values.itl_ms)
+    return CloudOptions(
+        values.state, values.port, values.model, values.ttft_ms, values.itl_ms, values.wake_seconds
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -59,7 +59,14 @@ def options_for(
         ModelOptions.parse(chosen)
     except ModelOptionsError as error:
         raise LifecycleError(str(error)) from error
-    return CloudOptions(state_dir, port, chosen, local.time_to_first_token_ms, local.inter_token_latency_ms)
+    return CloudOptions(
+        state_dir,
+        port,
+        chosen,
+        local.time_to_first_token_ms,
+        local.inter_token_latency_ms,
+        local.asynchronous_wake_seconds,
+    )
 
 
 def start(options: CloudOptions) -> Cloud:
@@ -117,6 +124,7 @@ def describe(options: CloudOptions) -> dict[str, Any]:
         "model": options.model,
         "time_to_first_token_ms": options.time_to_first_token_ms,
         "inter_token_latency_ms": options.inter_token_latency_ms,
+        "asynchronous_wake_seconds": options.asynchronous_wake_seconds,
     }
 
 
@@ -128,6 +136,7 @@ def arguments(options: CloudOptions) -> list[str]:
         f"--model={options.model}",
         f"--ttft-ms={options.time_to_first_token_ms}",
         f"--itl-ms={options.inter_token_latency_ms}",
+        f"--wake-seconds={options.asynchronous_wake_seconds}",
     ]
 
 

@@ -11,13 +11,17 @@ from twin.local.layout import StateLayout
 
 @dataclass(frozen=True, slots=True)
 class CloudOptions:
-    """One local cloud: its state directory, its port, and the model behind its endpoints."""
+    """One local cloud: its state directory, its port, and the model behind its endpoints.
+
+    An asynchronous endpoint at zero instances gets its first one `asynchronous_wake_seconds` after a request.
+    """
 
     state_dir: Path
     port: int = DEFAULT_PORT
     model: str = "extractive"
     time_to_first_token_ms: float = 20.0
     inter_token_latency_ms: float = 5.0
+    asynchronous_wake_seconds: float = 1.0
 
     @property
     def layout(self) -> StateLayout:

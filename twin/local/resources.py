@@ -34,6 +34,8 @@ def register(
     table["AWS::ApiGateway::RestApi"] = _keyed_api(table["AWS::ApiGateway::RestApi"], emulator)
     table["AWS::ApiGateway::Method"] = _streamed_method(table["AWS::ApiGateway::Method"], emulator)
     table["AWS::ApiGateway::Stage"] = _logged_stage(table["AWS::ApiGateway::Stage"], emulator)
+    table["AWS::DynamoDB::Table"] = _protected_table(table["AWS::DynamoDB::Table"], emulator.tables)
+    table["AWS::SNS::Topic"] = _encrypted_topic(table["AWS::SNS::Topic"], emulator.topics)
     mapping = table["AWS::Lambda::EventSourceMapping"]
     table["AWS::Lambda::EventSourceMapping"] = _permitted_mapping(mapping, emulator, policies)
     table["AWS::Lambda::LayerVersion"] = _unpacked_layer(
@@ -174,6 +176,50 @@ def _logged_stage(handler: Handler, emulator: Emulator) -> Handler:
             }
 
     return _then(handler, set_access_log)
+
+
+def _protected_table(handler: Handler, tables: Any) -> Handler:
+    """AWS::DynamoDB::Table with its key, time to live and point-in-time recovery."""
+
+    def protect(name: str, properties: Properties) -> None:
+        table = tables._tables[name]
+        table["SSEDescription"] = _table_encryption(tables, properties.get("SSESpecification"))
+        recovery = properties.get("PointInTimeRecoverySpecification") or {}
+        enabled = str(recovery.get("PointInTimeRecoveryEnabled", False)).lower() == "true"
+        tables._pitr_settings[name] = enabled
+        expiry = properties.get("TimeToLiveSpecification") or {}
+        if str(expiry.get("Enabled", False)).lower() == "true":
+            tables._ttl_settings[name] = {
+                "TimeToLiveStatus": "ENABLED",
+                "AttributeName": expiry["AttributeName"],
+            }
+        else:
+            tables._ttl_settings.pop(name, None)
+        for index in table.get("GlobalSecondaryIndexes") or ():
+            index["IndexStatus"] = "ACTIVE"
+            index["IndexArn"] = f"{table['TableArn']}/index/{index['IndexName']}"
+
+    return _then(handler, protect)
+
+
+def _table_encryption(tables: Any, specification: Properties | None) -> Any:
+    if not specification:
+        return None
+    enabled = str(specification.get("SSEEnabled", False)).lower() == "true"
+    return tables._sse_description_from_spec({**specification, "Enabled": enabled})
+
+
+def _encrypted_topic(handler: Handler, topics: Any) -> Handler:
+    """AWS::SNS::Topic with its key."""
+
+    def set_key(arn: str, properties: Properties) -> None:
+        attributes = topics._topics[arn]["attributes"]
+        if properties.get("KmsMasterKeyId"):
+            attributes["KmsMasterKeyId"] = properties["KmsMasterKeyId"]
+        else:
+            attributes.pop("KmsMasterKeyId", None)
+
+    return _then(handler, set_key)
 
 
 def _unpacked_layer(handler: Handler, emulator: Emulator, packages: PackageStore) -> Handler:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,11 +11,15 @@ from twin.local import ACCOUNT, REGION
 from twin.local.emulator import Emulator
 from twin.local.functions.spec import FunctionSpec
 from twin.local.gateway.bearer import SERVICE
-from twin.local.gateway.errors import CONFIGURATION, INTERNAL, TIMEOUT, GatewayError
+from twin.local.gateway.errors import CONFIGURATION, INTERNAL, TIMEOUT, TOO_LARGE, GatewayError
 from twin.local.gateway.record import GatewayRecord, current
 from twin.local.gateway.streaming import StreamedCall, StreamingIntegration, streamed_request
 from twin.local.permissions.policy import Policies
 
+MAX_EVENT_BYTES = 6_291_456
+"""Largest payload of a synchronous invocation: the whole proxy event, its body in base64 if it is binary."""
+
+_MOST_BYTES_PER_CHARACTER = 6
 _EVENT_OPTIONS = ("binary_media_types", "authorizer_context", "caller_identity")
 
 
@@ -59,17 +64,25 @@ class ProxyIntegration:
         passed = {name: options[name] for name in _EVENT_OPTIONS}
         event = self._build_event(*arguments, **passed)
         seconds = min(spec.timeout_seconds, seconds)
-        headers, body = arguments[6], arguments[7]
-        request = streamed_request(event, headers, body, spec, seconds)
+        request = streamed_request(event, arguments[6], spec, seconds)
         return await self._streaming.answer(StreamedCall(function, spec, request, seconds), record)
 
     def _build_event(self, *arguments: Any, **options: Any) -> dict[str, Any]:
-        """MiniStack's proxy event, with the request's one id."""
+        """MiniStack's proxy event, with the request's one id and its API key; GatewayError if too large."""
         event: dict[str, Any] = self._event(*arguments, **options)
         record = current.get()
         if record is not None:
             event["requestContext"].update(requestId=record.request_id, extendedRequestId=record.request_id)
+        resource, method, headers = arguments[3], arguments[5], arguments[6]
+        if _needs_key(resource, method) and (key := self._key(headers)) is not None:
+            event["requestContext"]["identity"].update(apiKey=key["value"], apiKeyId=key["id"])
+        if _size(event) > MAX_EVENT_BYTES:
+            raise GatewayError(*TOO_LARGE)
         return event
+
+    def _key(self, headers: Mapping[str, str]) -> Any:
+        """The API key of the request, from its header or from the authorizer."""
+        return self._emulator.api._resolve_api_key(self._emulator.api._api_key_from_request(headers))
 
     def _function(self, integration: Mapping[str, Any], options: Mapping[str, Any]) -> Mapping[str, Any]:
         """The function that an integration names, also in a streaming URI, which MiniStack does not read."""
@@ -95,6 +108,18 @@ class ProxyIntegration:
         if result.get("error") or not isinstance(body, dict):
             raise GatewayError(*INTERNAL)
         return self._shape(result)
+
+
+def _needs_key(resource: Mapping[str, Any], method: str) -> bool:
+    methods = resource.get("resourceMethods") or {}
+    return bool((methods.get(method) or methods.get("ANY") or {}).get("apiKeyRequired"))
+
+
+def _size(event: Mapping[str, Any]) -> int:
+    """Bytes of an event as Lambda gets it; those of a small one are not counted."""
+    if len(event["body"] or "") * _MOST_BYTES_PER_CHARACTER < MAX_EVENT_BYTES // 2:
+        return 0
+    return len(json.dumps(event, ensure_ascii=False).encode("utf-8", "surrogatepass"))
 
 
 async def _within(seconds: float, call: asyncio.Future[Any]) -> Any:

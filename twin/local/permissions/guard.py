@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 from twin.local.emulator import Emulator
@@ -13,6 +15,16 @@ from twin.local.permissions.policy import Need, Policies
 from twin.local.permissions.sessions import RoleSessions
 
 _enforced: ContextVar[bool] = ContextVar("permissions_enforced", default=False)
+
+
+@contextmanager
+def enforced() -> Iterator[None]:
+    """MiniStack checks policies in this block, for one of resources that deliver to each other."""
+    token = _enforced.set(True)
+    try:
+        yield
+    finally:
+        _enforced.reset(token)
 
 
 class EnforcedCalls:
@@ -65,13 +77,17 @@ class Guard:
         if caller.service == "s3vectors":
             return needs.vectors(path, body, self._keys)
         if caller.service == "sagemaker":
-            return needs.sagemaker(path, caller.header)
+            return needs.sagemaker(path, caller.header, body)
         if caller.service == "application-autoscaling":
             return needs.autoscaling(caller.header)
         if caller.service == "s3":
             return needs.object_keys(scope["method"], path, scope.get("query_string", b""), self._keys)
         if caller.service == "sqs":
             return needs.queue_keys(caller.header, body, self._keys)
+        if caller.service == "dynamodb":
+            return needs.table_keys(body, self._keys)
+        if caller.service == "secretsmanager":
+            return needs.secret_keys(caller.header, body, self._keys)
         return []
 
     async def _refuse(self, send: Send, caller: Caller, message: str, need: Need | None = None) -> None:

@@ -13,6 +13,17 @@ from twin.local.permissions.policy import Need
 _VECTOR_READS = frozenset({"QueryVectors", "GetVectors", "ListVectors"})
 _VECTOR_WRITES = frozenset({"PutVectors"})
 
+_SAGEMAKER_KINDS = {
+    "transform-job": "TransformJobName",
+    "endpoint-config": "EndpointConfigName",
+    "endpoint": "EndpointName",
+    "inference-component": "InferenceComponentName",
+    "model-package-group": "ModelPackageGroupName",
+    "model-package": "ModelPackageName",
+    "model": "ModelName",
+}
+"""The request's field that names a resource, by the resource's kind; longer kinds first."""
+
 
 class Keys(Protocol):
     """KMS keys (ARNs) that resources are encrypted with; None for one that uses no key of the account."""
@@ -22,6 +33,15 @@ class Keys(Protocol):
 
     def of_queue(self, url: str) -> str | None:
         """Key of an SQS queue."""
+
+    def of_topic(self, arn: str) -> str | None:
+        """Key of an SNS topic."""
+
+    def of_table(self, name: str) -> str | None:
+        """Key of a DynamoDB table, by its name or ARN."""
+
+    def of_secret(self, identifier: str) -> str | None:
+        """Key of a secret, by its name or ARN."""
 
     def of_index(self, arn: str) -> str | None:
         """Key of a vector index."""
@@ -55,18 +75,32 @@ def _vector_arn(fields: Mapping[str, Any]) -> str:
     return f"{arn}/index/{index}" if index else arn
 
 
-def sagemaker(path: str, header: Callable[[bytes], str | None]) -> list[Need]:
+def sagemaker(path: str, header: Callable[[bytes], str | None], body: bytes) -> list[Need]:
     """Permissions of a SageMaker request: of an invocation by path, of the rest by X-Amz-Target."""
     target = header(b"x-amz-target")
     if target is not None or not path.startswith("/endpoints/"):
-        return [Need(f"sagemaker:{(target or '').rpartition('.')[2]}", "*")]
+        operation = (target or "").rpartition(".")[2]
+        return [Need(f"sagemaker:{operation}", _sagemaker_arn(operation, _fields(body)))]
     prefix = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:"
     endpoint = unquote(path.split("/")[2]).lower()
-    needs = [Need("sagemaker:InvokeEndpoint", f"{prefix}endpoint/{endpoint}")]
+    action = "InvokeEndpointAsync" if path.endswith("/async-invocations") else "InvokeEndpoint"
+    needs = [Need(f"sagemaker:{action}", f"{prefix}endpoint/{endpoint}")]
     component = header(b"x-amzn-sagemaker-inference-component")
     if component:
         needs.append(Need("sagemaker:InvokeEndpoint", f"{prefix}inference-component/{component.lower()}"))
     return needs
+
+
+def _sagemaker_arn(operation: str, fields: Mapping[str, Any]) -> str:
+    """What an operation of the control plane works on; `*` for one that names nothing, as a list does."""
+    if fields.get("ResourceArn"):
+        return str(fields["ResourceArn"])
+    for kind, name in _SAGEMAKER_KINDS.items():
+        given = fields.get(name)
+        if given and kind.replace("-", "") in operation.lower():
+            whole = str(given).startswith("arn:")
+            return str(given) if whole else f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:{kind}/{given}".lower()
+    return "*"
 
 
 def autoscaling(header: Callable[[bytes], str | None]) -> list[Need]:
@@ -94,6 +128,39 @@ def queue_keys(header: Callable[[bytes], str | None], body: bytes, keys: Keys) -
         return []
     decrypt = Need("kms:Decrypt", key, "sqs")
     return [decrypt] if operation == "ReceiveMessage" else [Need("kms:GenerateDataKey", key, "sqs"), decrypt]
+
+
+def table_keys(body: bytes, keys: Keys) -> list[Need]:
+    """KMS permissions of a DynamoDB request: DynamoDB decrypts a table's own key for its caller."""
+    fields = _fields(body)
+    names = {str(fields["TableName"])} if "TableName" in fields else set()
+    names |= set(fields.get("RequestItems") or ())
+    for item in fields.get("TransactItems") or ():
+        names |= {str(action["TableName"]) for action in item.values()}
+    found = {keys.of_table(name) for name in names}
+    return [Need("kms:Decrypt", key, "dynamodb") for key in sorted(key for key in found if key)]
+
+
+def secret_keys(header: Callable[[bytes], str | None], body: bytes, keys: Keys) -> list[Need]:
+    """KMS permission of reading a secret."""
+    if (header(b"x-amz-target") or "").rpartition(".")[2] != "GetSecretValue":
+        return []
+    key = keys.of_secret(str(_fields(body).get("SecretId", "")))
+    return [] if key is None else [Need("kms:Decrypt", key, "secretsmanager")]
+
+
+def object_use(action: str, arn: str, keys: Keys) -> list[Need]:
+    """Permissions of a service that reads or writes an S3 object with a role's rights."""
+    key = keys.of_bucket(arn.rpartition(":")[2].partition("/")[0])
+    use = "kms:GenerateDataKey" if action == "s3:PutObject" else "kms:Decrypt"
+    return [Need(action, arn), *([] if key is None else [Need(use, key, "s3")])]
+
+
+def publication(arn: str, keys: Keys) -> list[Need]:
+    """Permissions of publishing to an SNS topic."""
+    key = keys.of_topic(arn)
+    actions = ("kms:GenerateDataKey", "kms:Decrypt") if key else ()
+    return [Need("sns:Publish", arn), *(Need(action, key or "", "sns") for action in actions)]
 
 
 def _fields(body: bytes) -> Mapping[str, Any]:

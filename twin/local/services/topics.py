@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -28,15 +29,20 @@ class Alarms(Protocol):
 
 
 class EmulatedTopics:
-    """MiniStack's SNS, in the same process."""
+    """MiniStack's SNS, in the same process. `enforcing` makes the policies of the receiving queues count."""
 
-    def __init__(self, identity: Identity | None = None) -> None:
+    def __init__(
+        self,
+        enforcing: Callable[[], AbstractContextManager[None]] = nullcontext,
+        identity: Identity | None = None,
+    ) -> None:
+        self._enforcing = enforcing
         self._identity = identity or Identity()
 
     def publish(self, topic_arn: str, message: Mapping[str, Any]) -> None:
         responses: Any = import_module("ministack.core.responses")
         sns: Any = import_module("ministack.services.sns")
-        with responses.request_scope(self._identity.account, self._identity.region):
+        with self._enforcing(), responses.request_scope(self._identity.account, self._identity.region):
             sent = sns.publish_internal(topic_arn, json.dumps(message))
         if sent is None:
             _logger.warning("no SNS topic %s: a notification was lost", topic_arn)

@@ -17,7 +17,7 @@ from twin.local.services.asynchronous.requests import AsyncRequest
 from twin.local.services.runtime import errors
 from twin.local.services.runtime.copies import CopyPool
 from twin.local.services.runtime.faults import ACCEPTING, PROCESSING, REPORTING
-from twin.local.services.runtime.invocation import ConnectionCutError
+from twin.local.services.runtime.invocation import AnswerLostError
 from twin.local.services.runtime.state import RuntimeState
 from twin.local.services.sagemaker.endpoint_configs import find_config
 from twin.local.services.sagemaker.endpoints import endpoint_status
@@ -56,7 +56,7 @@ class Dispatcher:
         self._queues: dict[str, _Queue] = {}
 
     def accept(self, endpoint: str, header: Callable[[str], str | None], body: bytes) -> AsyncRequest:
-        """Queue a request; ServiceError when it is refused, ConnectionCutError where a fault says so."""
+        """Queue a request; ServiceError when it is refused, AnswerLostError where a fault says so."""
         record = self._runtime.endpoint(endpoint)
         config = find_config(self._runtime.sagemaker, record["EndpointConfigName"])
         if not config.get("AsyncInferenceConfig"):
@@ -69,7 +69,7 @@ class Dispatcher:
         self._backlog.add(request, body)
         self._stir(endpoint)
         if fault is not None:
-            raise ConnectionCutError
+            raise AnswerLostError
         return request
 
     def resume(self) -> None:

@@ -18,13 +18,16 @@ from twin.local.services.errors import ServiceError
 from twin.local.services.runtime.errors import validation
 from twin.local.services.runtime.eventstream import CONTENT_TYPE
 from twin.local.services.runtime.faults import FaultError
-from twin.local.services.runtime.invocation import ConnectionCutError, Invocation
+from twin.local.services.runtime.invocation import AnswerLostError, ConnectionCutError, Invocation
 from twin.local.services.runtime.state import RuntimeState, Target
 
 MAX_BODY_BYTES = 6_291_456
 FAULTS_PATH = "/_local/faults"
 LOAD_PATH = "/_local/load"
 _PATH = re.compile(r"/endpoints/([^/]+)/(invocations|invocations-response-stream|async-invocations)")
+
+_CUT_SHORT = [(b"content-length", b"2")]
+"""Head of an answer whose body never comes: the server closes the connection then."""
 
 
 class Accepted(Protocol):
@@ -69,6 +72,8 @@ def create_app(state: RuntimeState, queues: Queues) -> wire.ASGIApp:
             await wire.send_body(
                 send, 413, b'{"message":"Request Entity Too Large"}', {"content-type": "application/json"}
             )
+        except AnswerLostError:
+            await send({"type": "http.response.start", "status": 202, "headers": _CUT_SHORT})
         except (wire.ClientGoneError, ConnectionCutError):
             return
 

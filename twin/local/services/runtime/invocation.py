@@ -21,6 +21,10 @@ class ConnectionCutError(Exception):
     """A fault orders the connection closed."""
 
 
+class AnswerLostError(Exception):
+    """A fault orders the connection closed before a word of the answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A whole response of the container."""

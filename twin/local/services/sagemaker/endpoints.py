@@ -152,11 +152,24 @@ def describe_endpoint(state: SageMakerState, request: Record) -> Record:
     config = find_config(state, record["EndpointConfigName"])
     names = ("EndpointName", "EndpointArn", "EndpointConfigName", "CreationTime", "LastModifiedTime")
     shown = {name: record[name] for name in (*names, "LastDeploymentConfig") if name in record}
-    for name in ("DataCaptureConfig", "AsyncInferenceConfig", "ExplainerConfig", "MetricsConfig"):
+    for name in ("AsyncInferenceConfig", "ExplainerConfig", "MetricsConfig"):
         if config.get(name):
             shown[name] = config[name]
+    if config.get("DataCaptureConfig"):
+        shown["DataCaptureConfig"] = _capture_summary(config["DataCaptureConfig"])
     variants = [_variant_summary(record, variant) for variant in config["ProductionVariants"]]
     return {**shown, "EndpointStatus": endpoint_status(state, record), "ProductionVariants": variants}
+
+
+def _capture_summary(capture: Record) -> Record:
+    enabled = capture.get("EnableCapture", True)
+    return {
+        "EnableCapture": enabled,
+        "CaptureStatus": "Started" if enabled else "Stopped",
+        "CurrentSamplingPercentage": capture["InitialSamplingPercentage"],
+        "DestinationS3Uri": capture["DestinationS3Uri"],
+        "KmsKeyId": capture.get("KmsKeyId", ""),
+    }
 
 
 def _variant_summary(record: Record, variant: Record) -> Record:
