@@ -11,12 +11,12 @@ from stacks.constructs.batch_definition import FUNCTION_TIMEOUT_SECONDS, BatchRe
 from stacks.constructs.batch_model import BatchModel
 from stacks.constructs.batch_workflow import BatchWorkflow
 from stacks.constructs.execution_role import ModelExecutionRole
-from stacks.constructs.private_network import PrivateNetwork
+from stacks.constructs.job_queue import JobQueue
+from stacks.constructs.model_rights import ModelRights
 from stacks.constructs.python_function import FunctionPlace, PythonFunction, retrieval_layer
-from stacks.jobs_stack import JobsStack
-from stacks.naming import TRANSFORM_LOG_GROUP
 from stacks.storage_stack import StorageStack
 from twin.settings import Environment
+from twin.settings.batch import BatchSettings
 
 _STEPS_MEMORY_MIB = 1769
 _AUGMENT_MEMORY_MIB = 3538
@@ -31,23 +31,21 @@ class BatchStack(TwinStack):
         scope: Construct,
         *,
         environment: Environment,
+        batch: BatchSettings,
         bundles: Bundles,
         storage: StorageStack,
-        jobs: JobsStack,
-        network: PrivateNetwork,
+        webhooks: JobQueue,
+        rights: ModelRights,
         place: FunctionPlace,
     ) -> None:
         super().__init__(scope, "batch", environment=environment, description="LLM twin: batches")
-        batch = environment.batch
-        if batch is None:
-            raise ValueError(f"{environment.name} has no section 'batch', so it has no batch stack")
         self._environment, self._batch = environment, batch
         self._bundles, self._place, self._storage = bundles, place, storage
-        role = self._execution_role(network)
+        role = self._execution_role(rights)
         model = BatchModel(
-            self, "Model", model=environment.model, batch=batch, network=network, execution_role=role
+            self, "Model", model=environment.model, batch=batch, network=place.network, execution_role=role
         )
-        steps, augment = self._steps(jobs), self._augment()
+        steps, augment = self._steps(webhooks), self._augment()
         workflow = BatchWorkflow(
             self,
             "Workflow",
@@ -55,6 +53,7 @@ class BatchStack(TwinStack):
             batch=batch,
             logs=environment.logs,
             key=storage.key,
+            delivery=storage.delivery_rights,
             resources=BatchResources(
                 partition=self.partition,
                 steps_function_arn=steps.function.function_arn,
@@ -69,17 +68,16 @@ class BatchStack(TwinStack):
         workflow.allow_invoke(steps.function, augment.function)
         workflow.allow_pass(role.role)
 
-    def _execution_role(self, network: PrivateNetwork) -> ModelExecutionRole:
-        role = ModelExecutionRole(self, "ExecutionRole", description="Runs the model in transform jobs")
+    def _execution_role(self, rights: ModelRights) -> ModelExecutionRole:
+        role = ModelExecutionRole(
+            self, "ExecutionRole", rights=rights, description="Runs the model in transform jobs"
+        )
         role.allow_image(self._batch.image)
         role.allow_archive(self._batch.model_data_url, self._environment.model.source.kms_key_arn)
-        role.allow_network(network)
-        role.allow_shared_log(TRANSFORM_LOG_GROUP)
-        role.allow_logs([])
         self._storage.exchange.grant_jobs(role.role)
         return role
 
-    def _steps(self, jobs: JobsStack) -> PythonFunction:
+    def _steps(self, webhooks: JobQueue) -> PythonFunction:
         steps = PythonFunction(
             self,
             "Steps",
@@ -92,7 +90,7 @@ class BatchStack(TwinStack):
             place=self._place,
             variables={
                 **self._stores(),
-                "WEBHOOK_QUEUE_URL": jobs.webhooks.queue_url,
+                "WEBHOOK_QUEUE_URL": webhooks.queue_url,
                 "JOB_RETENTION_DAYS": str(self._environment.jobs.retention_days),
                 "MODEL_ID": self._environment.model.id,
                 "LINES_PER_SHARD": str(self._batch.lines_per_shard),
@@ -101,7 +99,7 @@ class BatchStack(TwinStack):
             },
         )
         self._grant_stores(steps)
-        jobs.webhooks.grant_send(steps.role)
+        webhooks.grant_send(steps.role)
         return steps
 
     def _augment(self) -> PythonFunction:
