@@ -8,10 +8,13 @@ from pathlib import Path
 import aws_cdk as cdk
 
 from stacks.api_stack import ApiStack
+from stacks.asynchronous_stack import AsynchronousStack
+from stacks.batch_stack import BatchStack
 from stacks.bundles import Bundle, Bundles
 from stacks.constructs.checks import add_checks
 from stacks.constructs.python_function import FunctionPlace
 from stacks.ingestion_stack import IngestionStack
+from stacks.jobs_stack import JobsStack
 from stacks.network_stack import NetworkStack
 from stacks.realtime_stack import RealtimeStack
 from stacks.registry_stack import RegistryStack
@@ -27,12 +30,38 @@ _BUNDLES_STAY_IN_PLACE = "aws:cdk:disable-asset-staging"
 def compose(app: cdk.App, environment: Environment, bundles: Bundles) -> None:
     """Put the stacks of one environment together."""
     storage = StorageStack(app, environment=environment)
-    RegistryStack(app, environment=environment)
-    network = NetworkStack(app, environment=environment, key=storage.key).network
-    RealtimeStack(app, environment=environment, key=storage.key, exchange=storage.exchange, network=network)
-    place = FunctionPlace(environment=environment, key=storage.key, network=network)
+    networking = NetworkStack(app, environment=environment, key=storage.key)
+    network = networking.network
+    rights = RegistryStack(
+        app, environment=environment, exchange=storage.exchange, network=network
+    ).model_rights
+    RealtimeStack(app, environment=environment, key=storage.key, network=network, rights=rights)
+    place = FunctionPlace(environment, storage.key, network, networking.function_rights)
+    webhooks = JobsStack(app, environment=environment, bundles=bundles, storage=storage, place=place).webhooks
+    if environment.asynchronous is not None:
+        AsynchronousStack(
+            app,
+            environment=environment,
+            asynchronous=environment.asynchronous,
+            bundles=bundles,
+            storage=storage,
+            webhooks=webhooks,
+            rights=rights,
+            place=place,
+        )
+    if environment.batch is not None:
+        BatchStack(
+            app,
+            environment=environment,
+            batch=environment.batch,
+            bundles=bundles,
+            storage=storage,
+            webhooks=webhooks,
+            rights=rights,
+            place=place,
+        )
     IngestionStack(app, environment=environment, bundles=bundles, storage=storage, place=place)
-    ApiStack(app, environment=environment, bundles=bundles, vectors=storage.vectors, place=place)
+    ApiStack(app, environment=environment, bundles=bundles, storage=storage, webhooks=webhooks, place=place)
     add_checks(app)
 
 

@@ -22,3 +22,5 @@ class Bundles:
     authorizer: Bundle
     ingestion: Bundle
     retrieval: Bundle
+    jobs: Bundle
+    batch: Bundle

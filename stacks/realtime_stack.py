@@ -9,10 +9,10 @@ from stacks.constructs.copy_scaling import CopyScaling
 from stacks.constructs.encryption_key import EncryptionKey
 from stacks.constructs.execution_role import ModelExecutionRole
 from stacks.constructs.log_group import encrypted_log_group
-from stacks.constructs.object_bucket import ObjectBucket
+from stacks.constructs.model_rights import ModelRights
 from stacks.constructs.private_network import PrivateNetwork
 from stacks.constructs.realtime_endpoint import RealtimeEndpoint
-from stacks.naming import MODELS_PREFIX, Outputs
+from stacks.naming import Outputs
 from twin.settings import Environment
 
 
@@ -25,15 +25,17 @@ class RealtimeStack(TwinStack):
         *,
         environment: Environment,
         key: EncryptionKey,
-        exchange: ObjectBucket,
         network: PrivateNetwork,
+        rights: ModelRights,
     ) -> None:
         super().__init__(
             scope, "realtime", environment=environment, description="LLM twin: realtime endpoint"
         )
-        role = ModelExecutionRole(self, "ExecutionRole")
+        role = ModelExecutionRole(
+            self, "ExecutionRole", rights=rights, description="Runs the model on the realtime endpoint"
+        )
+        rights.grant_weights(role.role)
         role.allow_image(environment.model.image)
-        role.allow_network(network)
         role.allow_volume_encryption(key)
         role.allow_logs(
             [
@@ -43,15 +45,6 @@ class RealtimeStack(TwinStack):
                 )
             ]
         )
-        source = environment.model.source
-        if source.weights_uri is not None:
-            role.allow_weights(source.weights_uri, source.kms_key_arn)
-        else:
-            exchange.grant_read(
-                role.role,
-                prefix=MODELS_PREFIX,
-                risk="The model can read the weights of every registered version, also of rejected ones.",
-            )
         endpoint = RealtimeEndpoint(
             self,
             "Endpoint",

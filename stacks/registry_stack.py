@@ -1,4 +1,4 @@
-"""Where model versions are registered and approved."""
+"""Where model versions are registered and approved, and what running one takes."""
 
 from __future__ import annotations
 
@@ -7,13 +7,23 @@ from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
 from stacks.base_stack import TwinStack
+from stacks.constructs.model_rights import ModelRights
+from stacks.constructs.object_bucket import ObjectBucket
+from stacks.constructs.private_network import PrivateNetwork
 from twin.settings import Environment
 
 
 class RegistryStack(TwinStack):
-    """The model package group."""
+    """The model package group, and the rights that the roles of all deployment types share."""
 
-    def __init__(self, scope: Construct, *, environment: Environment) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        *,
+        environment: Environment,
+        exchange: ObjectBucket,
+        network: PrivateNetwork,
+    ) -> None:
         super().__init__(scope, "registry", environment=environment, description="LLM twin: model registry")
         group = sagemaker.CfnModelPackageGroup(
             self,
@@ -23,4 +33,7 @@ class RegistryStack(TwinStack):
         )
         group.apply_removal_policy(
             cdk.RemovalPolicy.RETAIN if environment.retains_data else cdk.RemovalPolicy.DESTROY
+        )
+        self.model_rights = ModelRights(
+            self, "ModelRights", source=environment.model.source, exchange=exchange, network=network
         )

@@ -1,4 +1,4 @@
-"""What outlives everything else: key, buckets, queues, vectors."""
+"""What outlives everything else: key, buckets, queues, vectors, jobs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from constructs import Construct
 
 from stacks.base_stack import TwinStack
 from stacks.constructs.change_feed import ChangeFeed
+from stacks.constructs.delivery_rights import DeliveryRights
 from stacks.constructs.encryption_key import EncryptionKey
+from stacks.constructs.exchange_bucket import ExchangeBucket
+from stacks.constructs.jobs_table import JobsTable
 from stacks.constructs.object_bucket import AccessLogBucket, ObjectBucket
 from stacks.constructs.vector_store import VectorStore
 from stacks.naming import VECTOR_INDEX, Outputs
@@ -28,7 +31,15 @@ class StorageStack(TwinStack):
             self, "AccessLogs", retention=cdk.Duration.days(environment.logs.retention_days), removal=removal
         )
         self.corpus = ObjectBucket(self, "Corpus", key=self.key, access_logs=access_logs, removal=removal)
-        self.exchange = ObjectBucket(self, "Exchange", key=self.key, access_logs=access_logs, removal=removal)
+        self.exchange = ExchangeBucket(
+            self,
+            "Exchange",
+            key=self.key,
+            access_logs=access_logs,
+            jobs_retention=cdk.Duration.days(environment.jobs.retention_days),
+            removal=removal,
+        )
+        self.jobs = JobsTable(self, "Jobs", key=self.key, removal=removal)
         self.changes = ChangeFeed(
             self,
             "CorpusChanges",
@@ -41,7 +52,9 @@ class StorageStack(TwinStack):
             removal=removal,
         )
         self.vectors = VectorStore(self, "Vectors", index_name=VECTOR_INDEX, key=self.key, removal=removal)
+        self.delivery_rights = DeliveryRights(self, "DeliveryRights")
         self.output(Outputs.CORPUS_BUCKET, self.corpus.name)
         self.output(Outputs.EXCHANGE_BUCKET, self.exchange.name)
+        self.output(Outputs.JOBS_TABLE, self.jobs.name)
         self.output(Outputs.VECTOR_BUCKET, self.vectors.bucket_name)
         self.output(Outputs.DEAD_LETTER_QUEUE_URL, self.changes.dead_letters.queue_url)

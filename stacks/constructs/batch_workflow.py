@@ -11,7 +11,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from stacks.constructs.batch_definition import BatchResources, batch_definition
-from stacks.constructs.checks import acknowledge_wildcard
+from stacks.constructs.delivery_rights import DeliveryRights
 from stacks.constructs.encryption_key import EncryptionKey
 from stacks.constructs.log_group import encrypted_log_group
 from stacks.naming import BATCH_DIGITS, Names
@@ -57,6 +57,7 @@ class BatchWorkflow(Construct):
         batch: BatchSettings,
         logs: LogSettings,
         key: EncryptionKey,
+        delivery: DeliveryRights,
         resources: BatchResources,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -69,12 +70,7 @@ class BatchWorkflow(Construct):
         )
         self._allow_map()
         self._allow_transform_jobs()
-        acknowledge_wildcard(
-            self.role,
-            "*",
-            risk="Delivery of logs and trace segments have no ARN to name. The role, which only Step "
-            "Functions assumes, could change the account's log deliveries and write false traces.",
-        )
+        delivery.grant(self.role)
         machine = sfn.StateMachine(
             self,
             "StateMachine",
@@ -82,7 +78,8 @@ class BatchWorkflow(Construct):
             state_machine_type=sfn.StateMachineType.STANDARD,
             # Not Stack.to_json_string: it drops null, which in a definition is not the same as nothing.
             definition_body=sfn.DefinitionBody.from_string(json.dumps(batch_definition(batch, resources))),
-            role=self.role,
+            # The L2 would give the role statements of its own for logs and traces.
+            role=self.role.without_policy_updates(),
             # Causes of failures may quote what clients wrote, so no data is logged.
             logs=sfn.LogOptions(
                 destination=encrypted_log_group(

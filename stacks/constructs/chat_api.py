@@ -7,7 +7,9 @@ from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from stacks.constructs.api_routes import QUICK_TIMEOUT, ROUTES, add_routes
 from stacks.constructs.checks import acknowledge
+from stacks.constructs.delivery_rights import DeliveryRights
 from stacks.constructs.encryption_key import EncryptionKey
 from stacks.constructs.error_responses import add_error_responses
 from stacks.constructs.log_group import encrypted_log_group
@@ -15,10 +17,6 @@ from stacks.constructs.python_function import PythonFunction
 from stacks.naming import Names
 from twin.settings import Environment
 
-GENERATION_TIMEOUT = cdk.Duration.minutes(15)
-"""The longest that API Gateway streams one response."""
-
-_QUICK_TIMEOUT = cdk.Duration.seconds(29)
 _AUTHORIZATION_CACHE = cdk.Duration.minutes(5)
 """The cached answer only names the key; API Gateway checks the key itself on every request."""
 
@@ -40,7 +38,7 @@ _LOG_FIELDS = {
 
 
 class ChatApi(Construct):
-    """`POST /v1/chat/completions`, `GET /v1/models` and `GET /health`, streamed from one function."""
+    """Keyed routes and `GET /health`, all streamed from one function."""
 
     def __init__(
         self,
@@ -51,6 +49,7 @@ class ChatApi(Construct):
         orchestrator: PythonFunction,
         authorizer: PythonFunction,
         key: EncryptionKey,
+        delivery: DeliveryRights,
     ) -> None:
         super().__init__(scope, construct_id)
         self._function = orchestrator.function
@@ -60,12 +59,14 @@ class ChatApi(Construct):
             rest_api_name=Names(environment.name).api,
             description="OpenAI-compatible API of the twin",
             endpoint_types=[apigateway.EndpointType.REGIONAL],
+            # Uploads are bytes, which may be no text; every other request stays the text that it is.
+            binary_media_types=["multipart/form-data"],
             # The authorizer hands API Gateway the Bearer token as the API key.
             api_key_source_type=apigateway.ApiKeySourceType.AUTHORIZER,
             cloud_watch_role=False,
             deploy_options=self._stage(environment, key),
         )
-        self._allow_logging()
+        self._allow_logging(delivery)
         self._keep_execution_logs(environment, key)
         add_error_responses(self.rest_api)
         self._add_routes(self._keyed(authorizer))
@@ -92,28 +93,18 @@ class ChatApi(Construct):
             throttling_burst_limit=environment.api.throttle.burst,
         )
 
-    def _allow_logging(self) -> None:
+    def _allow_logging(self, delivery: DeliveryRights) -> None:
         """Give API Gateway its account-wide logging role. It outlives the stack: other APIs use it too."""
         role = iam.Role(
             self,
             "LoggingRole",
             assumed_by=iam.ServicePrincipal("apigateway.amazonaws.com"),
-            managed_policies=[
-                iam.ManagedPolicy.from_aws_managed_policy_name(
-                    "service-role/AmazonAPIGatewayPushToCloudWatchLogs"
-                )
-            ],
         )
+        delivery.grant(role)
         role.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
         account = apigateway.CfnAccount(self, "Account", cloud_watch_role_arn=role.role_arn)
         account.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
         self.stage.node.add_dependency(account)
-        acknowledge(
-            role,
-            "IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs]",
-            risk="One role serves every REST API of the account and region, and API Gateway insists on these "
-            "rights. A compromised gateway could write to, and read, any log group of the account.",
-        )
 
     def _keep_execution_logs(self, environment: Environment, key: EncryptionKey) -> None:
         """Make the log group before API Gateway does, which would neither encrypt it nor ever empty it."""
@@ -139,31 +130,22 @@ class ChatApi(Construct):
         )
 
     def _add_routes(self, keyed: apigateway.MethodOptions) -> None:
-        root = self.rest_api.root
-        version = root.add_resource("v1")
-        chat = version.add_resource("chat").add_resource("completions")
-        chat.add_method(
-            "POST",
-            self._integration(GENERATION_TIMEOUT),
-            api_key_required=keyed.api_key_required,
-            authorizer=keyed.authorizer,
-            request_models={"application/json": self._json_object()},
-            request_validator=apigateway.RequestValidator(
+        add_routes(
+            self.rest_api.root,
+            ROUTES,
+            keyed=keyed,
+            json_object=self._json_object(),
+            validator=apigateway.RequestValidator(
                 self,
                 "Validator",
                 rest_api=self.rest_api,
                 validate_request_body=True,
                 validate_request_parameters=True,
             ),
+            integrate=self._integration,
         )
-        version.add_resource("models").add_method(
-            "GET",
-            self._integration(_QUICK_TIMEOUT),
-            api_key_required=keyed.api_key_required,
-            authorizer=keyed.authorizer,
-        )
-        health = root.add_resource("health").add_method(
-            "GET", self._integration(_QUICK_TIMEOUT), authorization_type=apigateway.AuthorizationType.NONE
+        health = self.rest_api.root.add_resource("health").add_method(
+            "GET", self._integration(QUICK_TIMEOUT), authorization_type=apigateway.AuthorizationType.NONE
         )
         acknowledge(
             health,

@@ -6,17 +6,12 @@ import aws_cdk as cdk
 from aws_cdk import aws_applicationautoscaling as scaling
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
+from stacks.constructs.scaling_role import scaling_role
 from stacks.naming import Names
 from twin.settings.realtime import RealtimeSettings
-
-_SERVICE_ROLE = (
-    "aws-service-role/sagemaker.application-autoscaling.amazonaws.com/"
-    "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
-)
 
 
 class CopyScaling(Construct):
@@ -42,7 +37,7 @@ class CopyScaling(Construct):
             resource_id=f"inference-component/{names.inference_component}",
             min_capacity=settings.copies.min,
             max_capacity=settings.copies.max,
-            role=self._service_role(),
+            role=scaling_role(self),
         )
         # The resource id is a plain string, which tells CloudFormation nothing about the order.
         self.target.node.add_dependency(component)
@@ -57,13 +52,6 @@ class CopyScaling(Construct):
         )
         if settings.copies.min == 0:
             self._wake_from_zero()
-
-    def _service_role(self) -> iam.IRole:
-        """The service-linked role, which is used anyway; CDK would otherwise make an empty one."""
-        arn = cdk.Stack.of(self).format_arn(
-            service="iam", region="", resource="role", resource_name=_SERVICE_ROLE
-        )
-        return iam.Role.from_role_arn(self, "ServiceRole", arn, mutable=False)
 
     def _wake_from_zero(self) -> None:
         """At zero copies no request is in flight, so only failed requests can tell that one is wanted."""

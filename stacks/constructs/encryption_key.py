@@ -13,7 +13,7 @@ _ENCRYPT_AND_DECRYPT = ("kms:Decrypt", "kms:GenerateDataKey")
 
 
 class EncryptionKey(Construct):
-    """Encrypts buckets, queues, vectors and logs; rotated every year."""
+    """Encrypts buckets, queues, topics, tables, vectors and logs; rotated every year."""
 
     def __init__(
         self, scope: Construct, construct_id: str, *, alias: str, removal: cdk.RemovalPolicy
@@ -23,13 +23,14 @@ class EncryptionKey(Construct):
             self,
             "Key",
             alias=alias,
-            description="Encrypts the corpus, its vectors, exchanged files, queues and logs",
+            description="Encrypts the corpus, its vectors, exchanged files, jobs, queues and logs",
             enable_key_rotation=True,
             removal_policy=removal,
         )
         self._allow_logs()
         self._allow_bucket_notifications()
         self._allow_vector_indexing()
+        self._allow_topics()
 
     @property
     def arn(self) -> str:
@@ -76,6 +77,10 @@ class EncryptionKey(Construct):
             ("kms:Decrypt",),
             {**self._from_this_account(), "ArnLike": {"aws:SourceArn": buckets}},
         )
+
+    def _allow_topics(self) -> None:
+        """SNS hands messages to encrypted queues."""
+        self._allow("sns.amazonaws.com", _ENCRYPT_AND_DECRYPT, self._from_this_account())
 
     def _from_this_account(self) -> dict[str, Any]:
         return {"StringEquals": {"aws:SourceAccount": cdk.Stack.of(self).account}}

@@ -96,14 +96,20 @@ class ObjectBucket(Construct):
         self._grant_objects(role, prefix, risk, "s3:GetObject", "s3:PutObject")
         self.key.grant_encrypt_decrypt(role)
 
+    def arn_for(self, user: Construct) -> str:
+        """ARN of the bucket in the stack of `user`.
+
+        Where that is another stack, it is the export, made now rather than at synthesis: cdk-nag names its
+        findings after it.
+        """
+        producer = cdk.Stack.of(self)
+        arn = self.bucket.bucket_arn
+        return arn if producer == cdk.Stack.of(user) else producer.export_value(arn)
+
     def _grant_list(self, role: iam.Role) -> None:
         role.add_to_policy(iam.PolicyStatement(actions=["s3:ListBucket"], resources=[self.bucket.bucket_arn]))
 
     def _grant_objects(self, role: iam.Role, prefix: str, risk: str, *actions: str) -> None:
-        producer = cdk.Stack.of(self)
-        local = producer == cdk.Stack.of(role)
-        # The export of another stack's ARN, made now rather than at synthesis: its name names the finding.
-        arn = self.bucket.bucket_arn if local else producer.export_value(self.bucket.bucket_arn)
-        objects = f"{arn}/{prefix}*"
+        objects = f"{self.arn_for(role)}/{prefix}*"
         role.add_to_policy(iam.PolicyStatement(actions=list(actions), resources=[objects]))
         acknowledge_wildcard(role, objects, risk=risk)

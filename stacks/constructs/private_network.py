@@ -29,6 +29,14 @@ _S3_ACTIONS = (
     "s3:PutObject",
 )
 
+_DYNAMODB_ACTIONS = (
+    "dynamodb:DeleteItem",
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "dynamodb:Query",
+    "dynamodb:UpdateItem",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class _Service:
@@ -43,7 +51,11 @@ _FUNCTION_SERVICES = (
     _Service(
         "SageMakerRuntime",
         ec2.InterfaceVpcEndpointAwsService.SAGEMAKER_RUNTIME,
-        ("sagemaker:InvokeEndpoint", "sagemaker:InvokeEndpointWithResponseStream"),
+        (
+            "sagemaker:InvokeEndpoint",
+            "sagemaker:InvokeEndpointAsync",
+            "sagemaker:InvokeEndpointWithResponseStream",
+        ),
     ),
     _Service(
         "S3Vectors",
@@ -58,11 +70,21 @@ _FUNCTION_SERVICES = (
     ),
     _Service("Sqs", ec2.InterfaceVpcEndpointAwsService.SQS, ("sqs:SendMessage",)),
 )
+_BATCH_SERVICES = (
+    _Service(
+        "StepFunctions",
+        ec2.InterfaceVpcEndpointAwsService.STEP_FUNCTIONS,
+        ("states:DescribeExecution", "states:StartExecution"),
+    ),
+    _Service(
+        "SageMakerApi", ec2.InterfaceVpcEndpointAwsService.SAGEMAKER_API, ("sagemaker:StopTransformJob",)
+    ),
+)
 """Model containers call nothing: SageMaker itself brings their image and weights and takes their logs."""
 
 
 class PrivateNetwork(Construct):
-    """Isolated subnets, a gateway endpoint for S3, interface endpoints for what runs here, flow logs."""
+    """Isolated subnets, gateway endpoints, interface endpoints for what runs here, flow logs."""
 
     def __init__(
         self,
@@ -72,6 +94,7 @@ class PrivateNetwork(Construct):
         settings: NetworkSettings,
         logs: LogSettings,
         key: EncryptionKey,
+        batches: bool,
     ) -> None:
         super().__init__(scope, construct_id)
         self.vpc = ec2.Vpc(
@@ -113,12 +136,24 @@ class PrivateNetwork(Construct):
         # Made and exported in any case: functions that leave the network let go of it only after this stack.
         self.vpc.stack.export_value(self.function_group.security_group_id)
         if settings.private_functions:
-            self._add_service_endpoints()
+            self._add_service_endpoints([*_FUNCTION_SERVICES, *(_BATCH_SERVICES if batches else ())])
 
-    def _add_service_endpoints(self) -> None:
+    @property
+    def vpc_arn(self) -> str:
+        """ARN of the network."""
+        return self.vpc.stack.format_arn(service="ec2", resource="vpc", resource_name=self.vpc.vpc_id)
+
+    @property
+    def subnet_ids(self) -> list[str]:
+        """Ids of the isolated subnets."""
+        return [subnet.subnet_id for subnet in self.vpc.isolated_subnets]
+
+    def _add_service_endpoints(self, services: list[_Service]) -> None:
+        tables = self.vpc.add_gateway_endpoint("DynamoDb", service=ec2.GatewayVpcEndpointAwsService.DYNAMODB)
+        tables.add_to_policy(self._only_this_account(_DYNAMODB_ACTIONS))
         endpoints = self._group("Endpoints", "Interface endpoints: reached from the functions alone")
         endpoints.add_ingress_rule(self.function_group, _HTTPS, "From the functions")
-        for called in _FUNCTION_SERVICES:
+        for called in services:
             endpoint = self.vpc.add_interface_endpoint(
                 called.name,
                 service=called.service,

@@ -12,8 +12,8 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from stacks.bundles import Bundle
-from stacks.constructs.checks import acknowledge_wildcard
 from stacks.constructs.encryption_key import EncryptionKey
+from stacks.constructs.function_rights import FunctionRights
 from stacks.constructs.log_group import encrypted_log_group
 from stacks.constructs.private_network import PrivateNetwork
 from stacks.naming import Names
@@ -22,23 +22,15 @@ from twin.settings import Environment
 RUNTIME = lambda_.Runtime.PYTHON_3_14
 ARCHITECTURE = lambda_.Architecture.ARM_64
 
-_VPC_ACTIONS = (
-    "ec2:AssignPrivateIpAddresses",
-    "ec2:CreateNetworkInterface",
-    "ec2:DeleteNetworkInterface",
-    "ec2:DescribeNetworkInterfaces",
-    "ec2:DescribeSubnets",
-    "ec2:UnassignPrivateIpAddresses",
-)
-
 
 @dataclass(frozen=True, slots=True)
 class FunctionPlace:
-    """What surrounds every function of an environment: its settings, the key of its logs, its network."""
+    """What surrounds every function of an environment: settings, the key of its logs, network, rights."""
 
     environment: Environment
     key: EncryptionKey
     network: PrivateNetwork
+    rights: FunctionRights
 
     @property
     def common_variables(self) -> dict[str, str]:
@@ -52,7 +44,7 @@ class FunctionPlace:
 
 
 class PythonFunction(Construct):
-    """A function with a role, a log group and, unless `traced` is false, traces of its own."""
+    """A function with a role, a log group and, unless `traced` is false, traces."""
 
     def __init__(
         self,
@@ -76,7 +68,8 @@ class PythonFunction(Construct):
         log_group = encrypted_log_group(self, "Logs", settings=place.environment.logs, key=place.key)
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         log_group.grant_write(self.role)
-        self._acknowledge_role(traced=traced, in_network=group is not None)
+        if traced or group is not None:
+            place.rights.grant(self.role)
         self.function = lambda_.Function(
             self,
             "Function",
@@ -95,22 +88,19 @@ class PythonFunction(Construct):
                 **(variables or {}),
             },
             layers=layers,
-            tracing=lambda_.Tracing.ACTIVE if traced else lambda_.Tracing.DISABLED,
             vpc=place.network.vpc if group else None,
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED) if group else None,
             security_groups=[group] if group else None,
         )
+        if traced:
+            self._trace()
 
-    def _acknowledge_role(self, *, traced: bool, in_network: bool) -> None:
-        if in_network:
-            self.role.add_to_policy(iam.PolicyStatement(actions=list(_VPC_ACTIONS), resources=["*"]))
-        if traced or in_network:
-            acknowledge_wildcard(
-                self.role,
-                "*",
-                risk="Trace segments and a function's network interfaces have no ARN to name. Code in this "
-                "function could write false traces and, in a private network, detach others' interfaces.",
-            )
+    def _trace(self) -> None:
+        """Switch traces on below the L2, which would give the role a statement of its own for them."""
+        resource = self.function.node.default_child
+        if not isinstance(resource, lambda_.CfnFunction):
+            raise TypeError(f"{self.function.node.path} has no AWS::Lambda::Function")
+        resource.tracing_config = lambda_.CfnFunction.TracingConfigProperty(mode="Active")
 
 
 def retrieval_layer(scope: Construct, construct_id: str, bundle: Bundle) -> lambda_.LayerVersion:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sagemaker as sagemaker
@@ -11,30 +9,11 @@ from constructs import Construct
 
 from stacks.constructs.encryption_key import EncryptionKey
 from stacks.constructs.execution_role import ModelExecutionRole
+from stacks.constructs.hosted_model import hosted_model
 from stacks.constructs.private_network import PrivateNetwork
 from stacks.naming import VARIANT, Names
 from twin.settings.model import ModelSettings
 from twin.settings.realtime import RealtimeSettings
-
-
-def vllm_environment(model: ModelSettings, accelerators: int) -> dict[str, str]:
-    """The container's `SM_VLLM_<ARGUMENT>` variables; each becomes `--<argument>` of vLLM."""
-    arguments: dict[str, object] = {
-        "served-model-name": model.id,
-        "max-model-len": model.max_model_len,
-        "max-num-seqs": model.max_num_seqs,
-        "dtype": model.dtype,
-        "gpu-memory-utilization": model.gpu_memory_utilization,
-        # The container drops arguments that are false, and vLLM caches unless it is told not to.
-        "enable-prefix-caching" if model.prefix_caching else "no-enable-prefix-caching": True,
-        "tensor-parallel-size": accelerators,
-    }
-    if model.quantization != "none":
-        arguments["quantization"] = model.quantization
-    return {
-        f"SM_VLLM_{name.upper().replace('-', '_')}": value if isinstance(value, str) else json.dumps(value)
-        for name, value in arguments.items()
-    }
 
 
 def grant_invoke(role: iam.Role, names: Names) -> None:
@@ -79,47 +58,17 @@ class RealtimeEndpoint(Construct):
         self._realtime = realtime
         self._network = network
         self._role = execution_role.role
-        resource = sagemaker.CfnModel(
+        resource = hosted_model(
             self,
             "Model",
-            execution_role_arn=self._role.role_arn,
-            enable_network_isolation=True,
-            primary_container=self._container(model),
-            vpc_config=sagemaker.CfnModel.VpcConfigProperty(
-                security_group_ids=[network.model_group.security_group_id], subnets=self._subnets()
-            ),
+            names=names,
+            model=model,
+            accelerators=realtime.accelerators_per_copy,
+            network=network,
+            execution_role=execution_role,
         )
-        resource.node.add_dependency(self._role)
         endpoint = self._endpoint(self._configuration(model, key))
         self.inference_component = self._component(resource, endpoint)
-
-    def _container(self, model: ModelSettings) -> sagemaker.CfnModel.ContainerDefinitionProperty:
-        environment = vllm_environment(model, self._realtime.accelerators_per_copy)
-        if model.source.s3_uri is None:
-            return sagemaker.CfnModel.ContainerDefinitionProperty(
-                model_package_name=self._package(str(model.source.registry_version)), environment=environment
-            )
-        stack = cdk.Stack.of(self)
-        registry = f"{model.image.account}.dkr.ecr.{stack.region}.{stack.url_suffix}"
-        return sagemaker.CfnModel.ContainerDefinitionProperty(
-            image=f"{registry}/{model.image.repository}:{model.image.tag}",
-            environment=environment,
-            model_data_source=sagemaker.CfnModel.ModelDataSourceProperty(
-                s3_data_source=sagemaker.CfnModel.S3DataSourceProperty(
-                    s3_uri=model.source.s3_uri, s3_data_type="S3Prefix", compression_type="None"
-                )
-            ),
-        )
-
-    def _package(self, version: str) -> str:
-        """ARN of a registered version; `version` is one already, or a number in this environment's group."""
-        if version.startswith("arn:"):
-            return version
-        return cdk.Stack.of(self).format_arn(
-            service="sagemaker",
-            resource="model-package",
-            resource_name=f"{self._names.model_package_group}/{version}",
-        )
 
     def _configuration(self, model: ModelSettings, key: EncryptionKey) -> sagemaker.CfnEndpointConfig:
         configuration = sagemaker.CfnEndpointConfig(
@@ -130,7 +79,8 @@ class RealtimeEndpoint(Construct):
             # Encrypts the EBS volume; the instances' own NVMe disks are encrypted by their hardware.
             kms_key_id=key.arn,
             vpc_config=sagemaker.CfnEndpointConfig.VpcConfigProperty(
-                security_group_ids=[self._network.model_group.security_group_id], subnets=self._subnets()
+                security_group_ids=[self._network.model_group.security_group_id],
+                subnets=self._network.subnet_ids,
             ),
             production_variants=[self._variant(model)],
         )
@@ -206,6 +156,3 @@ class RealtimeEndpoint(Construct):
         )
         resource.add_resource_dependency(endpoint)
         return resource
-
-    def _subnets(self) -> list[str]:
-        return [subnet.subnet_id for subnet in self._network.vpc.isolated_subnets]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from aws_cdk import aws_apigateway as apigateway
 from constructs import Construct
 
@@ -26,6 +28,7 @@ class UsagePlans(Construct):
             name: self._plan(name, names.tier(name), tier, api.deployment_stage)
             for name, tier in settings.tiers.items()
         }
+        self._keys: dict[str, apigateway.ApiKey] = {}
         for client, tier in settings.clients.items():
             # Below its plan, so that a client of another tier gets another key: a key can have one plan for a
             # stage, and CloudFormation would add it to the new plan before it leaves the old one.
@@ -36,6 +39,12 @@ class UsagePlans(Construct):
                 description=f"Tier {tier}",
             )
             plans[tier].add_api_key(key)
+            self._keys[client] = key
+
+    def names_by_key(self, clients: Collection[str]) -> str:
+        """Names of these clients by the id of their key, as JSON: functions see the id alone."""
+        entries = (f'"{key.key_id}":"{client}"' for client, key in self._keys.items() if client in clients)
+        return "{" + ",".join(entries) + "}"
 
     def _plan(self, tier_name: str, name: str, tier: Tier, stage: apigateway.Stage) -> apigateway.UsagePlan:
         return apigateway.UsagePlan(

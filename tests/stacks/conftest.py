@@ -16,6 +16,7 @@ from tests.stacks.synthesis import ENVIRONMENTS, NOUNS, ROOT, Synthesis, flags
 from tests.stacks.templates import Template
 from twin.settings import load
 
+BUNDLED = ("orchestrator", "authorizer", "ingestion", "retrieval", "jobs", "batch")
 Synthesize = Callable[[str], Synthesis]
 
 
@@ -27,7 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> Bundles:
     folder = tmp_path_factory.mktemp("bundles")
     made = {}
-    for digit, noun in enumerate(("orchestrator", "authorizer", "ingestion", "retrieval"), start=1):
+    for digit, noun in enumerate(BUNDLED, start=1):
         (folder / noun).mkdir()
         (folder / noun / "content").write_text(noun)
         made[noun] = Bundle(folder / noun, str(digit) * 64)

@@ -15,7 +15,17 @@ from twin.settings import Environment
 
 ENVIRONMENTS = ("local", "dev", "staging", "prod")
 ROOT = Path(__file__).parents[2]
-NOUNS = ("storage", "registry", "network", "realtime", "ingestion", "api")
+NOUNS = (
+    "storage",
+    "network",
+    "registry",
+    "realtime",
+    "jobs",
+    "asynchronous",
+    "batch",
+    "ingestion",
+    "api",
+)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stacks.constructs.realtime_endpoint import vllm_environment
+from stacks.constructs.hosted_model import vllm_environment
 from tests.stacks.synthesis import Synthesis
 from tests.stacks.templates import as_list, with_action
 

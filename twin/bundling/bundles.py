@@ -16,7 +16,7 @@ from twin.bundling.prune import ALWAYS, prune
 from twin.bundling.sources import Source, source
 from twin.bundling.targets import Target
 
-NOUNS = ("orchestrator", "authorizer", "ingestion", "retrieval")
+NOUNS = ("orchestrator", "authorizer", "ingestion", "retrieval", "jobs", "batch")
 _SHOWN_DIGITS = 16
 _FIXED_TIME = 315_532_800
 """1980-01-01 in seconds since the epoch, the earliest in a zip: equal bundles make equal archives."""
