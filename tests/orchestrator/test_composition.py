@@ -172,6 +172,8 @@ def test_importing_loads_only_what_a_start_needs() -> None:
         "numpy",
         "onnxruntime",
         "opentelemetry.sdk",
+        "orchestrator.batches.handlers",
+        "orchestrator.files.handlers",
         "tokenizers",
     }
     assert loaded & unwanted == set()

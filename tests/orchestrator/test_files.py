@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+from collections.abc import AsyncGenerator
 from typing import Any
 
+import httpx
 import pytest
 from jobtable import keys
 from orchestrator.files.errors import MAX_FILE_BYTES, MAX_UPLOAD_BYTES
@@ -11,6 +15,7 @@ from orchestrator.jobs.errors import JobsUnavailableError
 
 from tests.orchestrator.conftest import Harness
 from tests.orchestrator.filing import LINES, announced, as_owner, get, upload, uploaded
+from tests.orchestrator.serving import serve
 
 pytestmark = pytest.mark.anyio
 
@@ -96,6 +101,52 @@ async def test_other_keys_files_do_not_exist(harness: Harness, method: str, suff
         }
     assert (await get(harness, "/v1/files", owner="bob")).json()["data"] == []
     assert len(harness.jobs.objects.contents) == 1
+
+
+async def test_content_that_breaks_off_is_not_taken_for_complete(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file_id = await uploaded(harness)
+    closed = []
+
+    async def break_off(key: str) -> AsyncGenerator[bytes, None]:
+        try:
+            yield LINES[:5]
+            raise JobsUnavailableError
+        finally:
+            closed.append(key)
+
+    monkeypatch.setattr(harness.jobs.objects, "stream", break_off)
+    with serve(harness.app) as url:
+        path, headers = f"{url}/v1/files/{file_id}/content", as_owner("ada")
+        with pytest.raises(httpx.RemoteProtocolError):
+            await asyncio.to_thread(httpx.get, path, headers=headers)
+    assert closed == [keys.file("ada", file_id)]
+    assert harness.telemetry.records[-1].outcome == "jobs_unavailable"
+
+
+async def test_a_client_that_leaves_ends_the_reading(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file_id = await uploaded(harness)
+    closed = threading.Event()
+
+    async def endless(_: str) -> AsyncGenerator[bytes, None]:
+        try:
+            while True:
+                yield LINES
+                await asyncio.sleep(0)
+        finally:
+            closed.set()
+
+    def leave(url: str) -> None:
+        with httpx.stream("GET", url, headers=as_owner("ada")) as response:
+            next(response.iter_bytes())
+
+    monkeypatch.setattr(harness.jobs.objects, "stream", endless)
+    with serve(harness.app) as url:
+        await asyncio.to_thread(leave, f"{url}/v1/files/{file_id}/content")
+        assert await asyncio.to_thread(closed.wait, 5)
 
 
 async def test_a_file_whose_content_is_gone_has_none(harness: Harness) -> None:
