@@ -22,19 +22,6 @@ if TYPE_CHECKING:
     Work = Callable[[bytes, Record], Coroutine[None, None, Response]]
 
 
-async def answer(request: Request, work: Work) -> Response:
-    """Do the work with the request's body; a client that goes away ends it.
-
-    Meant for work that only this client is served by.
-    """
-    record: Record = request.state.record
-    try:
-        body = await read_body(request.stream())
-        return await until_disconnect(request.receive, work(body, record))
-    except (ClientDisconnect, ClientDisconnectedError):
-        return _gone(record)
-
-
 async def carry_out(request: Request, work: Work) -> Response:
     """Do the work with the request's body to its end, whatever becomes of the client.
 
@@ -46,6 +33,26 @@ async def carry_out(request: Request, work: Work) -> Response:
     except ClientDisconnect:
         return _gone(record)
     return await work(body, record)
+
+
+async def answer(request: Request, work: Work) -> Response:
+    """Do the work with the request's body; a client that goes away ends it.
+
+    Meant for work that only this client is served by.
+    """
+
+    async def work_while_connected(body: bytes, record: Record) -> Response:
+        return await while_connected(request, work(body, record))
+
+    return await carry_out(request, work_while_connected)
+
+
+async def while_connected(request: Request, work: Coroutine[None, None, Response]) -> Response:
+    """Return what the work returns, unless the client goes away. The request's body has been read."""
+    try:
+        return await until_disconnect(request.receive, work)
+    except ClientDisconnectedError:
+        return _gone(request.state.record)
 
 
 def _gone(record: Record) -> Response:

@@ -16,6 +16,7 @@ from orchestrator.files import routes as file_routes
 from orchestrator.middleware import RequestRecords
 from orchestrator.pacing import Pace
 from orchestrator.replies import json_response
+from orchestrator.responses import routes as response_routes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,6 +45,7 @@ def create_app(
     add_error_handlers(app)
     chat = Chat(environment, adapters, pace or Pace(total=environment.model_timeout_seconds))
     chat_routes.add_routes(app, chat)
+    response_routes.add_routes(app, environment, chat, adapters.jobs)
     file_routes.add_routes(app, environment, adapters.jobs)
     batch_routes.add_routes(app, environment, adapters.jobs)
     _add_routes(app, environment, ready)

@@ -19,6 +19,8 @@ OK = "ok"
 INTERNAL_ERROR = "internal_error"
 CLIENT_DISCONNECTED = "client_disconnected"
 
+_COUNTED = frozenset({"/v1/chat/completions", "/v1/responses"})
+
 
 @dataclass(slots=True)
 class Record:
@@ -31,6 +33,7 @@ class Record:
     status: int = 500
     outcome: str = INTERNAL_ERROR
     streamed: bool = False
+    background: bool = False
     grounded: bool = False
     sources: int = 0
     retrieval_ms: float | None = None
@@ -69,7 +72,7 @@ class Record:
 
 class Telemetry(Protocol):
     def request_ended(self, record: Record) -> None:
-        """Log the request, and count it if it was a chat completion."""
+        """Log the request, and count it if it asked the model for an answer."""
         ...
 
     def content(self, request_id: str, **texts: str) -> None:
@@ -96,7 +99,7 @@ class PowertoolsTelemetry:
         log = self._logger.warning if warn else self._logger.info
         if record.path != "/health":
             log("request", extra=fields)
-        if record.path == "/v1/chat/completions":
+        if record.path in _COUNTED:
             self._count(record)
 
     def content(self, request_id: str, **texts: str) -> None:
@@ -107,15 +110,30 @@ class PowertoolsTelemetry:
         metrics = EphemeralMetrics(namespace=self._namespace, service=self._service)
         metrics.add_dimension("environment", self._environment)
         metrics.add_dimension("outcome", record.outcome)
-        metrics.add_metric("Requests", MetricUnit.Count, 1)
-        for name, unit, value in (
-            ("TotalTime", MetricUnit.Milliseconds, record.total_ms),
-            ("TimeToFirstToken", MetricUnit.Milliseconds, record.ttft_ms),
-            ("RetrievalTime", MetricUnit.Milliseconds, record.retrieval_ms),
-            ("PromptTokens", MetricUnit.Count, record.prompt_tokens),
-            ("CompletionTokens", MetricUnit.Count, record.completion_tokens),
-        ):
+        for name, unit, value in _accepted(record) if record.background else _answered(record):
             if value is not None:
                 metrics.add_metric(name, unit, value)
         metrics.add_metadata("request_id", record.request_id)
         metrics.flush_metrics()
+
+
+_Metric = tuple[str, MetricUnit, float | None]
+
+
+def _answered(record: Record) -> tuple[_Metric, ...]:
+    return (
+        ("Requests", MetricUnit.Count, 1),
+        ("TotalTime", MetricUnit.Milliseconds, record.total_ms),
+        ("TimeToFirstToken", MetricUnit.Milliseconds, record.ttft_ms),
+        ("RetrievalTime", MetricUnit.Milliseconds, record.retrieval_ms),
+        ("PromptTokens", MetricUnit.Count, record.prompt_tokens),
+        ("CompletionTokens", MetricUnit.Count, record.completion_tokens),
+    )
+
+
+def _accepted(record: Record) -> tuple[_Metric, ...]:
+    """A background response takes no tokens yet, and its times are not those of answers."""
+    return (
+        ("BackgroundRequests", MetricUnit.Count, 1),
+        ("AcceptTime", MetricUnit.Milliseconds, record.total_ms),
+    )

@@ -125,7 +125,8 @@ class Batches:
 
     async def _known(self, owner: str, key: str, body: bytes) -> Record | None:
         """The batch that the key was first used for."""
-        batch_id = await first_job(self._adapters.table, owner, key, body, ids.BATCH)
+        now = self._now_ms() // 1000
+        batch_id = await first_job(self._adapters.table, owner, key, body, ids.BATCH, now)
         return None if batch_id is None else await self.get(owner, batch_id)
 
     async def _check_file(self, owner: str, file_id: str) -> None:

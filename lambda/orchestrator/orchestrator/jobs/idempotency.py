@@ -37,13 +37,16 @@ def idempotency_record(owner: str, key: str, body: bytes, job_id: str, created_a
     }
 
 
-async def first_job(table: JobsTable, owner: str, key: str, body: bytes, prefix: ids.Prefix) -> str | None:
-    """Id of the job that the key was first used for, or None if it is new.
+async def first_job(
+    table: JobsTable, owner: str, key: str, body: bytes, prefix: ids.Prefix, now: int
+) -> str | None:
+    """Id of the job that the key was first used for, or None if it is new, or was used long ago.
 
-    Raises `KeyReusedError` where the body, or the kind of job, was another one.
+    `now` is in seconds since the epoch. Raises `KeyReusedError` where the body, or the kind of job, was
+    another one.
     """
     record = await table.get(owner, ids.idempotency_id(key))
-    if record is None:
+    if record is None or record["delete_at"] <= now:
         return None
     job_id = str(record["job_id"])
     if record["request_hash"] != _hash(body) or not ids.is_id(job_id, prefix):

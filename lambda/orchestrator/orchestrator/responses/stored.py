@@ -1,0 +1,89 @@
+"""Fetching, cancelling and deleting background responses."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from jobtable import events, ids, keys, records, states
+
+from orchestrator.jobs.errors import JobsUnavailableError, NotFoundError, RecordChangedError
+from orchestrator.responses.submission import withdraw
+from orchestrator.responses.views import HAVE_ANSWER, view
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jobtable.records import Record
+
+    from orchestrator.jobs.adapters import JobAdapters
+    from orchestrator.responses.document import Document
+    from orchestrator.telemetry import Record as RequestRecord
+
+
+class StoredResponses:
+    """The responses of each owner. Every method may raise `NotFoundError` and `JobsUnavailableError`."""
+
+    def __init__(self, adapters: JobAdapters, *, now: Callable[[], int] = lambda: int(time.time())) -> None:
+        self._adapters = adapters
+        self._now = now
+
+    async def get(self, owner: str, response_id: str) -> Document:
+        return await self.view(await self._find(owner, response_id))
+
+    async def cancel(self, owner: str, response_id: str, about: RequestRecord) -> Document:
+        """End the response without an answer; one that has ended stays as it is."""
+        record = await self._find(owner, response_id)
+        if record["status"] in states.OPEN:
+            record = await self._end(record)
+        await self._announce(record, about)
+        return await self.view(record)
+
+    async def delete(self, owner: str, response_id: str) -> Document:
+        """Remove the response's objects, then its record: who dies in between can be asked again."""
+        record = await self._find(owner, response_id)
+        places = (record.get("output_key"), record.get("failure_key"))
+        for key in (keys.asynchronous_input(response_id), *places):
+            if key:
+                await self._adapters.objects.delete(key)
+        await withdraw(self._adapters, record)
+        return {"id": response_id, "object": "response", "deleted": True}
+
+    async def _find(self, owner: str, response_id: str) -> Record:
+        is_one = ids.is_id(response_id, ids.RESPONSE)
+        record = await self._adapters.table.get(owner, response_id) if is_one else None
+        if record is None or record["delete_at"] <= self._now():
+            raise NotFoundError("response", response_id)
+        return record
+
+    async def _end(self, record: Record) -> Record:
+        """Cancel, unless another status was first."""
+        now = self._now()
+        fields = {"status": states.CANCELLED, "ended_at": now}
+        if record.get("client"):
+            fields["due_at"] = now + records.ANNOUNCING_SECONDS
+        owner, response_id = record["owner"], record["id"]
+        try:
+            return await self._adapters.table.change(owner, response_id, allowed=states.OPEN, fields=fields)
+        except RecordChangedError:
+            return await self._find(owner, response_id)
+
+    async def _announce(self, record: Record, about: RequestRecord) -> None:
+        """Tell the client's webhook. Where that fails the sweeper does it, within minutes."""
+        if not events.awaits(record):
+            return
+        fields = {"notified_at": self._now()}
+        try:
+            await self._adapters.webhooks.send(events.ended(record))
+            await self._adapters.table.change(
+                record["owner"], record["id"], allowed=states.FINAL, fields=fields, absent="notified_at"
+            )
+        except JobsUnavailableError as error:
+            about.note(error)
+        except RecordChangedError:
+            pass
+
+    async def view(self, record: Record) -> Document:
+        """The response as the record says, with its answer if there is one."""
+        key = record.get("output_key") if record["status"] in HAVE_ANSWER else None
+        return view(record, await self._adapters.objects.get(key) if key else None)
