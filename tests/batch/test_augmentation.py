@@ -95,7 +95,8 @@ def test_without_retrieval_or_question_nothing_is_searched(world: World) -> None
     silent = question("b", messages=[{"role": "system", "content": "Say something."}])
     start(world, question("a", retrieval={"enabled": False}), silent)
     world.augment(0)
-    assert world.sources.searched == world.encoder.texts == []
+    assert world.sources.searched == []
+    assert world.encoder.texts == []
     plain, ungrounded = (line["body"]["messages"][0]["content"] for line in requests(world))
     assert "Say that no source was found." not in plain
     assert "Say that no source was found." in ungrounded

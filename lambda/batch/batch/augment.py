@@ -73,7 +73,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     )
     augmented = augmenter.augment(asked.owner, asked.batch_id, asked.shard)
     result = {"shard": asked.shard, "requests": augmented.requests, "errors": augmented.errors}
-    logger.info("shard augmented", batch_id=asked.batch_id, skipped=augmented.skipped, **result)
+    logger.info("shard augmented", batch_id=asked.batch_id, skipped=augmented.skipped, result=result)
     return result
 
 
