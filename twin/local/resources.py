@@ -35,6 +35,8 @@ def register(
     table["AWS::ApiGateway::Method"] = _streamed_method(table["AWS::ApiGateway::Method"], emulator)
     table["AWS::ApiGateway::Stage"] = _logged_stage(table["AWS::ApiGateway::Stage"], emulator)
     table["AWS::DynamoDB::Table"] = _protected_table(table["AWS::DynamoDB::Table"], emulator.tables)
+    secret = table["AWS::SecretsManager::Secret"]
+    table["AWS::SecretsManager::Secret"] = _secret_by_arn(secret, emulator.secrets)
     table["AWS::SNS::Topic"] = _encrypted_topic(table["AWS::SNS::Topic"], emulator.topics)
     mapping = table["AWS::Lambda::EventSourceMapping"]
     table["AWS::Lambda::EventSourceMapping"] = _permitted_mapping(mapping, emulator, policies)
@@ -207,6 +209,26 @@ def _table_encryption(tables: Any, specification: Properties | None) -> Any:
         return None
     enabled = str(specification.get("SSEEnabled", False)).lower() == "true"
     return tables._sse_description_from_spec({**specification, "Enabled": enabled})
+
+
+def _secret_by_arn(handler: Handler, secrets: Any) -> Handler:
+    """AWS::SecretsManager::Secret, whose `Ref` is its ARN."""
+
+    def name_of(arn: str) -> str:
+        return str(secrets._resolve(arn)[0] or arn)
+
+    def create(logical_id: str, properties: Properties, stack: str) -> Any:
+        _, attributes = handler["create"](logical_id, properties, stack)
+        return attributes["Arn"], attributes
+
+    def update(arn: str, old: Properties, new: Properties, *rest: Any) -> Any:
+        _, attributes = handler["update"](name_of(arn), old, new, *rest)
+        return attributes["Arn"], attributes
+
+    def delete(arn: str, properties: Properties) -> None:
+        handler["delete"](name_of(arn), properties)
+
+    return {**handler, "create": create, "update": update, "delete": delete}
 
 
 def _encrypted_topic(handler: Handler, topics: Any) -> Handler:

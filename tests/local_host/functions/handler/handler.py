@@ -22,6 +22,10 @@ def handler(event: dict[str, Any], context: Any) -> Any:
     CALLS.append(context.aws_request_id)
     action = event.get("action")
     sys.stdout.write(f"action {action}\n")
+    for record in event.get("Records", ()):
+        sys.stdout.write(f"record {record['body']}\n")
+    if "detail-type" in event:
+        sys.stdout.write(f"event {event['detail-type']}\n")
     if action == "import":
         importlib.import_module(event["module"])
     if action == "sleep":
