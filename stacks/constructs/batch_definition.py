@@ -98,14 +98,24 @@ def batch_definition(settings: BatchSettings, resources: BatchResources) -> Stat
                 },
                 "Next": "Validate",
             },
-            "Validate": _step(steps, "validate", result="$.validated", next_="IsValid", otherwise="Join"),
+            "Validate": _step(
+                steps, {"step": "validate"}, result="$.validated", next_="IsValid", otherwise="Join"
+            ),
             "IsValid": _choice("$.validated.valid", then="Augment", otherwise="Invalid"),
             "Invalid": {"Type": "Succeed", "Comment": "The validation recorded what is wrong with the file"},
             "Augment": _augment(settings, resources),
-            "Prepare": _step(steps, "prepare", result="$.prepared", next_="IsNeeded", otherwise="Join"),
+            "Prepare": _step(
+                steps, {"step": "prepare"}, result="$.prepared", next_="IsNeeded", otherwise="Join"
+            ),
             "IsNeeded": _choice("$.prepared.transform", then="Transform", otherwise="Join"),
             "Transform": _transform(settings, resources),
-            "Join": _step(steps, "join", result="$.joined", next_="Finish", otherwise="Finish"),
+            "Join": _step(
+                steps,
+                {"step": "join", "failure.$": _FAILURE},
+                result="$.joined",
+                next_="Finish",
+                otherwise="Finish",
+            ),
             "Finish": _function(
                 steps,
                 {"step": "finish", "failure.$": _FAILURE, "counts.$": "$.joined.counts"},
@@ -125,9 +135,9 @@ def _function(arn: str, arguments: State) -> State:
     }
 
 
-def _step(arn: str, name: str, *, result: str, next_: str, otherwise: str) -> State:
+def _step(arn: str, arguments: State, *, result: str, next_: str, otherwise: str) -> State:
     """A step of the `steps` function; after a failure that retries do not heal goes on at `otherwise`."""
-    return _function(arn, {"step": name}) | {
+    return _function(arn, arguments) | {
         "ResultPath": result,
         "Catch": _catch(otherwise),
         "Next": next_,

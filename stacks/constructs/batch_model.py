@@ -24,14 +24,19 @@ _RUNTIME_QUANTIZATION = frozenset({"fp8", "bitsandbytes"})
 """What LMI quantizes by itself. AWQ and GPTQ weights carry their settings, and are slower when told again."""
 
 
-def lmi_environment(model: ModelSettings, accelerators: int) -> dict[str, str]:
-    """Variables of AWS's LMI container; each `OPTION_<ARGUMENT>` becomes an argument of its vLLM engine."""
+def lmi_environment(model: ModelSettings, accelerators: int, *, timeout_seconds: int) -> dict[str, str]:
+    """Variables of AWS's LMI container; each `OPTION_<ARGUMENT>` becomes an argument of its vLLM engine.
+
+    The server gives up an answer after `timeout_seconds`.
+    """
     environment = {
         "HF_MODEL_ID": _WEIGHTS,
         "SERVING_FAIL_FAST": "true",
         "OPTION_ROLLING_BATCH": "disable",
         "OPTION_ASYNC_MODE": "true",
         "OPTION_ENTRYPOINT": "djl_python.lmi_vllm.vllm_async_service",
+        # Without it the server gives up earlier than the transform job that waits for it.
+        "OPTION_PREDICT_TIMEOUT": str(timeout_seconds),
         "OPTION_TENSOR_PARALLEL_DEGREE": str(accelerators),
         # Clients' `model` is compared with this; without it the container knows itself as `lmi` only.
         "OPTION_SERVED_MODEL_NAME": model.id,
@@ -68,7 +73,6 @@ class BatchModel(Construct):
         stack = cdk.Stack.of(self)
         image = batch.image
         registry = f"{image.account}.dkr.ecr.{stack.region}.{stack.url_suffix}"
-        variables = lmi_environment if image.is_lmi else vllm_environment
         resource = sagemaker.CfnModel(
             self,
             "Model",
@@ -77,7 +81,7 @@ class BatchModel(Construct):
             primary_container=sagemaker.CfnModel.ContainerDefinitionProperty(
                 image=f"{registry}/{image.repository}:{image.tag}",
                 model_data_url=batch.model_data_url,
-                environment=variables(model, batch.instance.gpus),
+                environment=container_environment(model, batch),
             ),
             vpc_config=sagemaker.CfnModel.VpcConfigProperty(
                 security_group_ids=[network.model_group.security_group_id],
@@ -88,6 +92,14 @@ class BatchModel(Construct):
         # Instances join and leave the network by the role's rights.
         resource.node.add_dependency(execution_role.role)
         self.name = resource.attr_model_name
+
+
+def container_environment(model: ModelSettings, batch: BatchSettings) -> dict[str, str]:
+    """Variables of the container that the settings name; the model spans all GPUs of an instance."""
+    gpus = batch.instance.gpus
+    if batch.image.is_lmi:
+        return lmi_environment(model, gpus, timeout_seconds=batch.invocation_timeout_seconds)
+    return vllm_environment(model, gpus)
 
 
 def _allow_log(role: iam.Role) -> None:

@@ -268,6 +268,7 @@ def test_a_batch_runs_to_its_end(definition: State, services: Services) -> None:
     run(definition)
     assert services.order == ["validate", "augment", "augment", "prepare", "transform", "join", "finish"]
     assert services.calls[0] == ("validate", {"step": "validate", **BATCH})
+    assert services.calls[-2] == ("join", {"step": "join", **BATCH, "failure": None})
     assert services.finish == {"step": "finish", **BATCH, "failure": None, "counts": COUNTS}
     shards = [request for name, request in services.calls if name == "augment"]
     assert sorted(shards, key=lambda request: int(request["shard"])) == [
@@ -305,8 +306,9 @@ def test_after_a_failure_partial_results_are_joined(
     services.failing[step] = ("Broken", 100)
     run(definition)
     assert [name for name in services.order if name != step] == [*before, "join", "finish"]
-    assert services.finish["failure"] == {"Error": "Broken", "Cause": f"{step} failed"}
-    assert services.finish["counts"] == COUNTS
+    failure = {"Error": "Broken", "Cause": f"{step} failed"}
+    assert services.calls[-2] == ("join", {"step": "join", **BATCH, "failure": failure})
+    assert services.finish == {"step": "finish", **BATCH, "failure": failure, "counts": COUNTS}
 
 
 def test_a_failing_join_is_reported(definition: State, services: Services) -> None:

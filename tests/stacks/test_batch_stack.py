@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from stacks.constructs.batch_model import lmi_environment
+from stacks.constructs.batch_model import container_environment, lmi_environment
 from stacks.constructs.hosted_model import vllm_environment
 from tests.stacks.synthesis import Synthesis
 from tests.stacks.templates import Template, as_list, with_action
-from twin.settings.batch import BatchSettings
+from twin.settings.batch import BatchSettings, TransformImage
 
 DIGITS = "?" * 32
 
@@ -108,7 +108,11 @@ def test_model_is_an_archive_in_an_isolated_container(synthesis: Synthesis) -> N
 def test_container_knows_the_model_by_the_name_that_clients_send(synthesis: Synthesis) -> None:
     environment = synthesis.batch.only("AWS::SageMaker::Model")["PrimaryContainer"]["Environment"]
     model = synthesis.environment.model
-    assert environment == lmi_environment(model, settings(synthesis).instance.gpus)
+    batch = settings(synthesis)
+    assert environment == lmi_environment(
+        model, batch.instance.gpus, timeout_seconds=batch.invocation_timeout_seconds
+    )
+    assert environment["OPTION_PREDICT_TIMEOUT"] == str(batch.invocation_timeout_seconds)
     assert environment["OPTION_SERVED_MODEL_NAME"] == model.id
     assert environment["OPTION_MAX_ROLLING_BATCH_SIZE"] == str(model.max_num_seqs)
     assert environment["HF_MODEL_ID"] == "/opt/ml/model"
@@ -118,13 +122,16 @@ def test_lmi_quantizes_only_what_is_not_quantized_yet(prod: Synthesis) -> None:
     model = prod.environment.model
     expected = {"none": None, "fp8": "fp8", "bitsandbytes": "bitsandbytes", "awq": None, "gptq": None}
     for quantization, option in expected.items():
-        environment = lmi_environment(model.model_copy(update={"quantization": quantization}), 4)
+        environment = lmi_environment(
+            model.model_copy(update={"quantization": quantization}), 4, timeout_seconds=60
+        )
         assert environment.get("OPTION_QUANTIZE") == option
         assert environment["OPTION_TENSOR_PARALLEL_DEGREE"] == "4"
 
 
 def test_both_containers_get_the_same_limits(prod: Synthesis) -> None:
-    lmi, vllm = lmi_environment(prod.environment.model, 1), vllm_environment(prod.environment.model, 1)
+    model = prod.environment.model
+    lmi, vllm = lmi_environment(model, 1, timeout_seconds=60), vllm_environment(model, 1)
     for option, argument in {
         "OPTION_SERVED_MODEL_NAME": "SM_VLLM_SERVED_MODEL_NAME",
         "OPTION_MAX_MODEL_LEN": "SM_VLLM_MAX_MODEL_LEN",
@@ -234,10 +241,10 @@ def test_functions_have_time_and_memory(synthesis: Synthesis, path: str) -> None
     assert function["TracingConfig"] == {"Mode": "Active"}
 
 
-def test_only_augmenting_has_the_encoder_and_searches(synthesis: Synthesis) -> None:
+def test_both_functions_check_requests_but_only_augmenting_searches(synthesis: Synthesis) -> None:
     steps, augment = synthesis.batch.at("Steps/Function"), synthesis.batch.at("Augment/Function")
-    assert "Layers" not in steps
-    assert len(augment["Layers"]) == 1
+    assert len(steps["Layers"]) == 1
+    assert steps["Layers"] == augment["Layers"]
     assert "s3vectors:QueryVectors" in json.dumps(synthesis.batch.statements("Augment/Role"))
     assert "s3vectors" not in json.dumps(synthesis.batch.statements("Steps/Role"))
 
@@ -255,3 +262,10 @@ def test_functions_cannot_touch_transform_jobs_or_the_model(synthesis: Synthesis
 def test_nothing_has_full_access(synthesis: Synthesis) -> None:
     assert "FullAccess" not in synthesis.batch.text()
     assert synthesis.batch.resources("AWS::IAM::User") == {}
+
+
+def test_the_vllm_image_gets_variables_of_its_own(prod: Synthesis) -> None:
+    image = TransformImage(repository="vllm", tag="0.11.0-gpu-py312-cu128-ubuntu22.04-sagemaker")
+    batch = settings(prod).model_copy(update={"image": image, "instance_type": "ml.g6e.12xlarge"})
+    environment = container_environment(prod.environment.model, batch)
+    assert environment == vllm_environment(prod.environment.model, 4)
