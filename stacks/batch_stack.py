@@ -41,6 +41,7 @@ class BatchStack(TwinStack):
         super().__init__(scope, "batch", environment=environment, description="LLM twin: batches")
         self._environment, self._batch = environment, batch
         self._bundles, self._place, self._storage = bundles, place, storage
+        self._retrieval = retrieval_layer(self, "Retrieval", bundles.retrieval)
         role = self._execution_role(rights)
         model = BatchModel(
             self, "Model", model=environment.model, batch=batch, network=place.network, execution_role=role
@@ -87,6 +88,7 @@ class BatchStack(TwinStack):
             description="Validates, prepares, joins and finishes batches",
             memory_mib=_STEPS_MEMORY_MIB,
             timeout=cdk.Duration.seconds(FUNCTION_TIMEOUT_SECONDS),
+            layers=[self._retrieval],  # for the grammar of filters, by which lines are checked
             place=self._place,
             variables={
                 **self._stores(),
@@ -113,7 +115,7 @@ class BatchStack(TwinStack):
             description="Adds sources from the corpus to the lines of a batch",
             memory_mib=_AUGMENT_MEMORY_MIB,
             timeout=cdk.Duration.seconds(FUNCTION_TIMEOUT_SECONDS),
-            layers=[retrieval_layer(self, "Retrieval", self._bundles.retrieval)],
+            layers=[self._retrieval],
             place=self._place,
             variables={
                 **self._stores(),
