@@ -6,6 +6,7 @@ MiniStack reads its settings when it is imported, so nothing here imports it bef
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -14,6 +15,7 @@ from typing import Any
 from twin.local.services import wire
 from twin.local.services.identity import Identity
 
+_logger = logging.getLogger(__name__)
 _CREDENTIAL = re.compile(r"Credential=([^/,]+)/[^/]+/([^/]+)/")
 
 
@@ -55,7 +57,10 @@ _KEPT_EVENTS = 1000
 
 
 def publish_event(detail_type: str, resources: Sequence[str], detail: Mapping[str, Any]) -> None:
-    """Put an event of SageMaker's on MiniStack's default event bus, whose list of past events stays short."""
+    """Put an event of SageMaker's on MiniStack's default event bus, whose list of past events stays short.
+
+    As on AWS, what happens does not depend on whether anybody could be told of it.
+    """
     bus: Any = import_module("ministack.services.eventbridge")
     entry = {
         "Source": "aws.sagemaker",
@@ -63,7 +68,10 @@ def publish_event(detail_type: str, resources: Sequence[str], detail: Mapping[st
         "Resources": list(resources),
         "Detail": json.dumps(detail),
     }
-    bus._put_events({"Entries": [entry]}, allow_aws_source=True)
+    try:
+        bus._put_events({"Entries": [entry]}, allow_aws_source=True)
+    except Exception:  # targets of all kinds, each with errors of its own
+        _logger.exception("no delivery of the event %s of %s", detail_type, resources)
     del bus._events_log_list()[:-_KEPT_EVENTS]
 
 
