@@ -154,6 +154,9 @@ class FakeObjects:
         content = self.contents.get(key)
         return None if content is None else len(content)
 
+    def presigned_get(self, key: str, *, seconds: int) -> str:
+        return f"https://exchange.test/{key}?seconds={seconds}"
+
     def presigned_put(self, key: str, *, seconds: int, content_length: int | None = None) -> str:
         return f"https://exchange.test/{key}?seconds={seconds}&length={content_length}"
 

@@ -135,12 +135,25 @@ async def test_a_file_goes_to_the_address_that_it_was_given(client: httpx.AsyncC
     assert (await client.get(f"/v1/files/{made['id']}/content")).content == LINES
 
 
+async def test_long_content_comes_from_the_bucket(
+    client: httpx.AsyncClient, cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clients that follow send their key along where the API and the bucket have one address, as here."""
+    monkeypatch.setattr("orchestrator.files.files.MAX_STREAMED_BYTES", 1)
+    moved = await client.get(f"/v1/files/{await uploaded(client)}/content")
+    assert moved.status_code == 302
+    for headers in ({}, {"authorization": "Bearer key"}):
+        async with httpx.AsyncClient(headers=headers) as anyone:
+            content = await anyone.get(moved.headers["location"])
+        assert (content.status_code, content.content) == (200, LINES)
+
+
 async def test_lists_are_paged_by_the_table(client: httpx.AsyncClient) -> None:
     made = sorted([await uploaded(client) for _ in range(3)])
     for order, expected in (("asc", made), ("desc", made[::-1])):
         first = (await client.get("/v1/files", params={"limit": 2, "order": order})).json()
         assert ([one["id"] for one in first["data"]], first["has_more"]) == (expected[:2], True)
-        query = {"limit": 2, "order": order, "after": expected[1]}
+        query: dict[str, str | int] = {"limit": 2, "order": order, "after": expected[1]}
         rest = (await client.get("/v1/files", params=query)).json()
         assert ([one["id"] for one in rest["data"]], rest["has_more"]) == (expected[2:], False)
 

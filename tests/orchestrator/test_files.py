@@ -149,6 +149,20 @@ async def test_a_client_that_leaves_ends_the_reading(
         assert await asyncio.to_thread(closed.wait, 5)
 
 
+async def test_long_content_is_fetched_from_the_bucket(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.files.files.MAX_STREAMED_BYTES", len(LINES))
+    short, long = await uploaded(harness), await uploaded(harness, LINES + b"\n")
+    assert (await get(harness, f"/v1/files/{short}/content")).content == LINES
+    response = await get(harness, f"/v1/files/{long}/content")
+    assert (response.status_code, response.content) == (302, b"")
+    place = keys.file("ada", long)
+    assert response.headers["location"] == f"https://exchange.test/{place}?seconds=300"
+    del harness.jobs.objects.contents[place]
+    assert (await get(harness, f"/v1/files/{long}/content")).status_code == 404
+
+
 async def test_a_file_whose_content_is_gone_has_none(harness: Harness) -> None:
     file_id = await uploaded(harness)
     harness.jobs.objects.contents.clear()

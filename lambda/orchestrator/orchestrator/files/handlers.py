@@ -63,8 +63,11 @@ class FileHandlers:
         return json_response(file_object(await self._files.get(self._owner(request), file_id)))
 
     async def content(self, request: Request, file_id: str) -> Response:
-        filename, parts = await self._files.content(self._owner(request), file_id)
-        return ContentStream(filename, parts, request.state.record)
+        record = await self._files.get(self._owner(request), file_id)
+        content = await self._files.content(record)
+        if isinstance(content, str):
+            return Response(status_code=302, headers={"location": content})
+        return ContentStream(record["filename"], content, request.state.record)
 
     async def delete(self, request: Request, file_id: str) -> Response:
         return json_response(await self._files.delete(self._owner(request), file_id))

@@ -24,7 +24,7 @@ _NOT_FOUND = 404
 
 
 class Objects(Protocol):
-    """Each method but `presigned_put` raises `JobsUnavailableError`."""
+    """Each method but those that presign raises `JobsUnavailableError`."""
 
     async def get(self, key: str) -> bytes | None:
         """Return the whole content, or None where there is no such object."""
@@ -44,6 +44,10 @@ class Objects(Protocol):
 
     async def size(self, key: str) -> int | None:
         """Return the length in bytes, or None where there is no such object."""
+        ...
+
+    def presigned_get(self, key: str, *, seconds: int) -> str:
+        """URL that gives the object's content."""
         ...
 
     def presigned_put(self, key: str, *, seconds: int, content_length: int | None = None) -> str:
@@ -89,6 +93,9 @@ class S3Objects:
                 return int(headers[b"content-length"])
         except ObjectMissingError:
             return None
+
+    def presigned_get(self, key: str, *, seconds: int) -> str:
+        return self._client.presigned("GET", _path(key), seconds=seconds, headers={})
 
     def presigned_put(self, key: str, *, seconds: int, content_length: int | None = None) -> str:
         headers = {} if content_length is None else {"content-length": str(content_length)}
