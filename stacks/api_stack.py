@@ -115,7 +115,7 @@ class ApiStack(TwinStack):
         return lambda_.LayerVersion.from_layer_version_arn(self, "WebAdapter", arn)
 
     def _job_variables(self) -> dict[str, str]:
-        """Empty names and zeros stand for a deployment type that the environment does without."""
+        """Empty texts stand for a deployment type that the environment does without."""
         storage, asynchronous = self._storage, self._environment.asynchronous
         batches = self._environment.batch is not None
         return {
@@ -124,9 +124,9 @@ class ApiStack(TwinStack):
             "JOB_RETENTION_DAYS": str(self._environment.jobs.retention_days),
             "WEBHOOK_QUEUE_URL": self._webhooks.queue_url,
             "ASYNC_ENDPOINT_NAME": self.names.async_endpoint if asynchronous else "",
-            "ASYNC_REQUEST_TTL_SECONDS": str(asynchronous.request_ttl_seconds if asynchronous else 0),
-            "ASYNC_INVOCATION_TIMEOUT_SECONDS": str(
-                asynchronous.invocation_timeout_seconds if asynchronous else 0
+            "ASYNC_REQUEST_TTL_SECONDS": str(asynchronous.request_ttl_seconds) if asynchronous else "",
+            "ASYNC_INVOCATION_TIMEOUT_SECONDS": (
+                str(asynchronous.invocation_timeout_seconds) if asynchronous else ""
             ),
             "BATCH_STATE_MACHINE_ARN": batch_state_machine_arn(self, self.names) if batches else "",
         }

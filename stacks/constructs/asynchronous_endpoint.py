@@ -181,7 +181,8 @@ class AsynchronousEndpoint(Construct):
         )
 
     def _uri(self, prefix: str) -> str:
-        return f"s3://{self._bucket_name}/{prefix}"
+        # Without the last slash: SageMaker puts one between this and the name of an object.
+        return f"s3://{self._bucket_name}/{prefix.removesuffix('/')}"
 
     def _alarm(self, construct_id: str, metric: str, description: str) -> cloudwatch.Alarm:
         return cloudwatch.Metric(

@@ -9,13 +9,28 @@ import pytest
 
 from stacks.constructs.error_responses import RESPONSES
 from tests.stacks.synthesis import Synthesis
-from tests.stacks.templates import Template, with_action
+from tests.stacks.templates import Template, as_list, with_action
 
-ROUTES = {
-    "v1/chat/completions/POST": 900_000,
-    "v1/models/GET": 29_000,
-    "health/GET": 29_000,
+QUICK, LONG = 29_000, 900_000
+KEYED = {
+    "v1/chat/completions/POST": LONG,
+    "v1/models/GET": QUICK,
+    "v1/responses/POST": LONG,
+    "v1/responses/{response_id}/GET": QUICK,
+    "v1/responses/{response_id}/DELETE": QUICK,
+    "v1/responses/{response_id}/cancel/POST": QUICK,
+    "v1/files/POST": LONG,
+    "v1/files/GET": QUICK,
+    "v1/files/{file_id}/GET": QUICK,
+    "v1/files/{file_id}/DELETE": QUICK,
+    "v1/files/{file_id}/content/GET": LONG,
+    "v1/batches/POST": QUICK,
+    "v1/batches/GET": QUICK,
+    "v1/batches/{batch_id}/GET": QUICK,
+    "v1/batches/{batch_id}/cancel/POST": QUICK,
 }
+ROUTES = {**KEYED, "health/GET": QUICK}
+JSON_ALONE = ("v1/chat/completions/POST", "v1/responses/POST", "v1/batches/POST")
 
 
 @pytest.fixture
@@ -43,7 +58,7 @@ def test_api_is_regional_and_takes_its_keys_from_the_authorizer(api: Template) -
     assert rest_api["ApiKeySourceType"] == "AUTHORIZER"
 
 
-def test_there_are_three_routes(api: Template) -> None:
+def test_there_are_no_other_routes(api: Template) -> None:
     assert len(api.resources("AWS::ApiGateway::Method")) == len(ROUTES)
 
 
@@ -61,7 +76,7 @@ def test_routes_stream_from_the_orchestrator(api: Template, route: str, timeout:
     ]
 
 
-@pytest.mark.parametrize("route", ["v1/chat/completions/POST", "v1/models/GET"])
+@pytest.mark.parametrize("route", KEYED)
 def test_routes_need_a_key(api: Template, route: str) -> None:
     found = method(api, route)
     assert found["ApiKeyRequired"] is True
@@ -74,12 +89,25 @@ def test_health_needs_none(api: Template) -> None:
     assert "ApiKeyRequired" not in found
 
 
-def test_a_body_that_is_no_json_object_is_refused_before_the_function_runs(api: Template) -> None:
-    found = method(api, "v1/chat/completions/POST")
+@pytest.mark.parametrize("route", JSON_ALONE)
+def test_a_body_that_is_no_json_object_is_refused_before_the_function_runs(api: Template, route: str) -> None:
+    found = method(api, route)
     [(model_id, model)] = api.resources("AWS::ApiGateway::Model").items()
+    [validator_id] = api.resources("AWS::ApiGateway::RequestValidator")
     assert found["RequestModels"] == {"application/json": {"Ref": model_id}}
+    assert found["RequestValidatorId"] == {"Ref": validator_id}
     assert model["Properties"]["Schema"]["type"] == "object"
     assert api.only("AWS::ApiGateway::RequestValidator")["ValidateRequestBody"] is True
+
+
+@pytest.mark.parametrize("route", sorted(set(ROUTES) - set(JSON_ALONE)))
+def test_a_form_or_an_empty_body_comes_through(api: Template, route: str) -> None:
+    assert not {"RequestModels", "RequestValidatorId"} & set(method(api, route))
+
+
+def test_only_forms_are_bytes(api: Template) -> None:
+    """A type that JSON requests match too would hand every request to the function in base64."""
+    assert api.only("AWS::ApiGateway::RestApi")["BinaryMediaTypes"] == ["multipart/form-data"]
 
 
 def test_authorizer_reads_the_bearer_token(api: Template) -> None:
@@ -242,6 +270,40 @@ def test_orchestrator_calls_one_endpoint_and_searches_one_index(synthesis: Synth
     search = with_action(statements, "s3vectors:QueryVectors")
     assert search["Action"] == ["s3vectors:GetVectors", "s3vectors:QueryVectors"]
     assert not [entry for entry in statements if "s3:" in str(entry["Action"])]
+
+
+def test_orchestrator_hands_requests_to_the_asynchronous_endpoint_alone(synthesis: Synthesis) -> None:
+    name, account = synthesis.environment.name, synthesis.environment.account
+    invoke = with_action(synthesis.api.statements("Orchestrator/Role"), "sagemaker:InvokeEndpointAsync")
+    assert as_list(invoke["Action"]) == ["sagemaker:InvokeEndpointAsync"]
+    assert invoke["Resource"] == (f"arn:aws:sagemaker:us-east-1:{account}:endpoint/twin-{name}-asynchronous")
+
+
+def test_orchestrator_starts_batches_and_stops_their_transform_jobs(synthesis: Synthesis) -> None:
+    name, account = synthesis.environment.name, synthesis.environment.account
+    statements = synthesis.api.statements("Orchestrator/Role")
+    start = with_action(statements, "states:StartExecution")
+    stop = with_action(statements, "sagemaker:StopTransformJob")
+    assert start["Resource"] == f"arn:aws:states:us-east-1:{account}:stateMachine:twin-{name}-batch"
+    assert as_list(start["Action"]) == ["states:StartExecution"]
+    assert as_list(stop["Action"]) == ["sagemaker:StopTransformJob"]
+    assert stop["Resource"] == (
+        f"arn:aws:sagemaker:us-east-1:{account}:transform-job/twin-{name}-{'?' * 32}-?"
+    )
+
+
+def test_orchestrator_sees_records_by_owner_and_no_list_of_all(synthesis: Synthesis) -> None:
+    statements = synthesis.api.statements("Orchestrator/Role")
+    records = with_action(statements, "dynamodb:Query")
+    assert records["Action"] == [
+        "dynamodb:DeleteItem",
+        "dynamodb:GetItem",
+        "dynamodb:PutItem",
+        "dynamodb:Query",
+        "dynamodb:UpdateItem",
+    ]
+    assert "JobsTable" in records["Resource"]["Fn::ImportValue"]
+    assert "open-jobs" not in json.dumps(statements)
 
 
 def test_logging_role_and_setting_outlive_the_stack(api: Template) -> None:

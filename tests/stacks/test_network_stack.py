@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+import json
 
+import aws_cdk as cdk
+import pytest
+from aws_cdk import assertions
+
+from stacks.constructs.encryption_key import EncryptionKey
+from stacks.constructs.private_network import PrivateNetwork
 from tests.stacks.synthesis import Synthesis
 from tests.stacks.templates import as_list
 
@@ -60,17 +66,35 @@ def services(synthesis: Synthesis, kind: str) -> set[str]:
     return names
 
 
-def test_s3_is_reached_through_a_gateway(synthesis: Synthesis) -> None:
-    assert services(synthesis, "Gateway") == {"s3"}
+def test_s3_and_tables_are_reached_through_gateways(synthesis: Synthesis) -> None:
+    """Models read no table, so only functions in the network have a way to them."""
+    private = synthesis.environment.network.private_functions
+    assert services(synthesis, "Gateway") == ({"s3", "dynamodb"} if private else {"s3"})
 
 
 def test_only_used_services_have_interface_endpoints(synthesis: Synthesis) -> None:
     used = (
-        {"sagemaker.runtime", "s3vectors", "sqs"}
+        {"sagemaker.api", "sagemaker.runtime", "s3vectors", "sqs", "states"}
         if synthesis.environment.network.private_functions
         else set()
     )
     assert services(synthesis, "Interface") == used
+
+
+def test_what_only_batches_call_has_an_endpoint_only_where_there_are_batches(prod: Synthesis) -> None:
+    stack = cdk.Stack(cdk.App(), "network", env=cdk.Environment(account="333333333333", region="us-east-1"))
+    PrivateNetwork(
+        stack,
+        "Network",
+        settings=prod.environment.network,
+        logs=prod.environment.logs,
+        key=EncryptionKey(stack, "Key", alias="alias/key", removal=cdk.RemovalPolicy.DESTROY),
+        batches=False,
+    )
+    text = json.dumps(assertions.Template.from_stack(stack).to_json())
+    assert "us-east-1.sqs" in text
+    assert "us-east-1.states" not in text
+    assert "sagemaker.api" not in text
 
 
 def test_endpoints_serve_only_this_account_and_named_actions(synthesis: Synthesis) -> None:

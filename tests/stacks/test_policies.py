@@ -10,7 +10,9 @@ from tests.stacks.templates import as_list
 WILDCARD_ACTIONS = {
     "ec2:AssignPrivateIpAddresses",
     "ec2:CreateNetworkInterface",
+    "ec2:CreateNetworkInterfacePermission",
     "ec2:DeleteNetworkInterface",
+    "ec2:DeleteNetworkInterfacePermission",
     "ec2:DescribeDhcpOptions",
     "ec2:DescribeNetworkInterfaces",
     "ec2:DescribeSecurityGroups",
@@ -19,6 +21,22 @@ WILDCARD_ACTIONS = {
     "ec2:UnassignPrivateIpAddresses",
     "ecr:GetAuthorizationToken",
     "cloudwatch:PutMetricData",
+    "logs:CreateLogDelivery",
+    "logs:CreateLogGroup",
+    "logs:CreateLogStream",
+    "logs:DeleteLogDelivery",
+    "logs:DescribeLogGroups",
+    "logs:DescribeLogStreams",
+    "logs:DescribeResourcePolicies",
+    "logs:FilterLogEvents",
+    "logs:GetLogDelivery",
+    "logs:GetLogEvents",
+    "logs:ListLogDeliveries",
+    "logs:PutLogEvents",
+    "logs:PutResourcePolicy",
+    "logs:UpdateLogDelivery",
+    "xray:GetSamplingRules",
+    "xray:GetSamplingTargets",
     "xray:PutTelemetryRecords",
     "xray:PutTraceSegments",
 }
@@ -44,15 +62,70 @@ def test_no_policy_gives_full_access(synthesis: Synthesis) -> None:
         assert "AdministratorAccess" not in template.text()
 
 
-def test_the_only_managed_policy_is_api_gateways(synthesis: Synthesis) -> None:
-    managed = [
-        json.dumps(policy)
+def test_no_policy_is_managed_by_aws(synthesis: Synthesis) -> None:
+    for template in synthesis.templates.values():
+        for role in template.properties("AWS::IAM::Role"):
+            for policy in role.get("ManagedPolicyArns", []):
+                assert set(policy) <= {"Ref", "Fn::ImportValue"}
+                assert ":iam::aws:" not in json.dumps(policy)
+
+
+SHARED = {
+    "storage": {"DeliveryRights/Policy", "Exchange/JobObjects"},
+    "network": {"FunctionRights/Policy"},
+    "registry": {"ModelRights/Hosting", "ModelRights/Weights"},
+}
+
+
+def test_shared_policies_are_few_and_have_no_name_or_description(synthesis: Synthesis) -> None:
+    """A change of either would replace the policy, which other stacks hold on to."""
+    for noun, template in synthesis.templates.items():
+        policies = template.resources("AWS::IAM::ManagedPolicy").values()
+        paths = {policy["Metadata"]["aws:cdk:path"].split("/", 1)[1] for policy in policies}
+        assert {path.removesuffix("/Resource") for path in paths} == SHARED.get(noun, set())
+        for policy in policies:
+            assert not policy["Properties"].get("Description")
+            assert "ManagedPolicyName" not in policy["Properties"]
+
+
+def test_rights_on_all_logs_belong_to_roles_that_no_code_of_ours_holds(synthesis: Synthesis) -> None:
+    holders = {
+        role["AssumeRolePolicyDocument"]["Statement"][0]["Principal"]["Service"]
         for template in synthesis.templates.values()
         for role in template.properties("AWS::IAM::Role")
-        for policy in role.get("ManagedPolicyArns", [])
-    ]
-    assert len(managed) == 1
-    assert "AmazonAPIGatewayPushToCloudWatchLogs" in managed[0]
+        if "DeliveryRights" in json.dumps(role.get("ManagedPolicyArns", []))
+    }
+    assert holders == {"apigateway.amazonaws.com", "states.amazonaws.com"}
+
+
+def test_functions_do_not_have_the_rights_of_models_nor_models_those_of_functions(
+    synthesis: Synthesis,
+) -> None:
+    for template in synthesis.templates.values():
+        for role in template.properties("AWS::IAM::Role"):
+            [trust] = role["AssumeRolePolicyDocument"]["Statement"]
+            policies = json.dumps(role.get("ManagedPolicyArns", []))
+            assert ("ModelRights" in policies) is (trust["Principal"]["Service"] == "sagemaker.amazonaws.com")
+            if "FunctionRights" in policies:
+                assert trust["Principal"]["Service"] == "lambda.amazonaws.com"
+
+
+def test_patterns_of_single_characters_stand_for_the_digits_of_batches_alone(synthesis: Synthesis) -> None:
+    """cdk-nag looks for `*` alone, so what holds a `?` is listed here."""
+    digits, uuid = "?" * 32, "-".join("?" * length for length in (8, 4, 4, 4, 12))
+    name = f"twin-{synthesis.environment.name}"
+    patterns = {
+        resource.rpartition(":")[2] if "execution" not in resource else resource.split(":", 6)[6]
+        for template in synthesis.templates.values()
+        for _, statement in template.identity_statements()
+        for resource in as_list(statement["Resource"])
+        if "?" in str(resource)
+    }
+    assert patterns == {
+        f"transform-job/{name}-{digits}-?",
+        f"{name}-batch:{digits}",
+        f"{name}-batch/Augment:{uuid}",
+    }
 
 
 def test_nobody_but_named_services_may_assume_a_role(synthesis: Synthesis) -> None:
@@ -64,7 +137,7 @@ def test_nobody_but_named_services_may_assume_a_role(synthesis: Synthesis) -> No
     }
     assert principals == {
         json.dumps({"Service": f"{service}.amazonaws.com"})
-        for service in ("apigateway", "lambda", "sagemaker", "vpc-flow-logs")
+        for service in ("apigateway", "lambda", "sagemaker", "states", "vpc-flow-logs")
     }
 
 

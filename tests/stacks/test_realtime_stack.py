@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from stacks.constructs.hosted_model import vllm_environment
 from tests.stacks.synthesis import Synthesis
-from tests.stacks.templates import as_list, with_action
+from tests.stacks.templates import Json, as_list, with_action
+
+
+def hosting(synthesis: Synthesis) -> list[Json]:
+    """Statements of what every role that runs the model may do."""
+    statements: list[Json] = synthesis.registry.at("ModelRights/Hosting")["PolicyDocument"]["Statement"]
+    return statements
+
+
+def weights(synthesis: Synthesis) -> list[Json]:
+    """Statements of what endpoints may read."""
+    statements: list[Json] = synthesis.registry.at("ModelRights/Weights")["PolicyDocument"]["Statement"]
+    return statements
 
 
 def variant(synthesis: Synthesis) -> dict[str, object]:
@@ -195,7 +209,7 @@ def test_s3_source_is_uncompressed_and_its_prefix_readable(dev: Synthesis) -> No
         }
     }
     assert container["Image"]["Fn::Join"][1][0] == "763104351884.dkr.ecr.us-east-1."
-    read = with_action(dev.realtime.statements("ExecutionRole/Role"), "s3:GetObject")
+    read = with_action(weights(dev), "s3:GetObject")
     assert read["Resource"] == "arn:aws:s3:::llm-twin-dev-weights/llm-twin-8b/*"
 
 
@@ -205,7 +219,7 @@ def test_registry_source_names_a_version_and_its_weights_are_readable(prod: Synt
         f"arn:aws:sagemaker:us-east-1:{prod.environment.account}:model-package/twin-prod-models/1"
     )
     assert not {"Image", "ModelDataSource", "ModelDataUrl"} & set(container)
-    read = with_action(prod.realtime.statements("ExecutionRole/Role"), "s3:GetObject")
+    read = with_action(weights(prod), "s3:GetObject")
     assert read["Resource"]["Fn::Join"][1][1] == "/models/*"
 
 
@@ -244,8 +258,23 @@ def test_no_hub_token_or_hub_name_reaches_the_container(synthesis: Synthesis) ->
 
 
 def test_execution_role_changes_interfaces_of_its_own_network_only(synthesis: Synthesis) -> None:
-    delete = with_action(synthesis.realtime.statements("ExecutionRole/Role"), "ec2:DeleteNetworkInterface")
-    assert "ec2:Vpc" in delete["Condition"]["ArnEquals"]
+    vpc = {
+        "ec2:Vpc": with_action(hosting(synthesis), "ec2:DeleteNetworkInterface")["Condition"]["ArnEquals"][
+            "ec2:Vpc"
+        ]
+    }
+    create = with_action(hosting(synthesis), "ec2:CreateNetworkInterface")
+    permit = with_action(hosting(synthesis), "ec2:CreateNetworkInterfacePermission")
+    assert "NetworkVpc" in json.dumps(vpc)
+    assert create["Condition"] == {"ArnEqualsIfExists": vpc}
+    assert permit["Condition"] == {"ArnEquals": vpc}
+
+
+def test_execution_role_shares_what_has_no_resource_and_the_weights(synthesis: Synthesis) -> None:
+    policies = json.dumps(synthesis.realtime.at("ExecutionRole/Role")["ManagedPolicyArns"])
+    assert "ModelRightsHosting" in policies
+    assert "ModelRightsWeights" in policies
+    assert len(synthesis.realtime.at("ExecutionRole/Role")["ManagedPolicyArns"]) == 2
 
 
 def test_execution_role_gives_the_key_only_to_services(synthesis: Synthesis) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 import retrieval
+from jobtable import keys, records
 from retrieval.metadata import NON_FILTERABLE_KEYS
 
+from stacks import naming
 from stacks.constructs import vector_store
 from tests.stacks.synthesis import Synthesis
-from tests.stacks.templates import Template, as_list
+from tests.stacks.templates import Template, as_list, with_action
 
 BUCKETS = ("AccessLogs/Bucket", "Corpus/Bucket", "Exchange/Bucket")
 
@@ -39,10 +41,84 @@ def test_buckets_block_public_access_and_take_tls_only(storage: Template, path: 
 
 @pytest.mark.parametrize("path", BUCKETS)
 def test_buckets_have_a_lifecycle(storage: Template, path: str) -> None:
-    [rule] = storage.at(path)["LifecycleConfiguration"]["Rules"]
+    rule, *_ = storage.at(path)["LifecycleConfiguration"]["Rules"]
     assert rule["Status"] == "Enabled"
     assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
     assert "ExpirationInDays" in rule or rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
+
+
+def test_objects_of_jobs_expire_and_deleted_ones_are_soon_gone(synthesis: Synthesis) -> None:
+    _, rule = synthesis.storage.at("Exchange/Bucket")["LifecycleConfiguration"]["Rules"]
+    assert rule == {
+        "Id": "expire-jobs",
+        "Status": "Enabled",
+        "Prefix": "jobs/",
+        "ExpirationInDays": synthesis.environment.jobs.retention_days,
+        "NoncurrentVersionExpiration": {"NoncurrentDays": 1},
+    }
+
+
+def test_corpus_and_weights_do_not_expire(storage: Template) -> None:
+    assert len(storage.at("Corpus/Bucket")["LifecycleConfiguration"]["Rules"]) == 1
+    unlimited, limited = storage.at("Exchange/Bucket")["LifecycleConfiguration"]["Rules"]
+    assert "ExpirationInDays" not in unlimited
+    assert limited["Prefix"] == "jobs/"
+
+
+def test_jobs_table_is_encrypted_restorable_and_forgets(synthesis: Synthesis) -> None:
+    table = synthesis.storage.only("AWS::DynamoDB::Table")
+    key, _ = synthesis.storage.find("Encryption/Key")
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+    assert table["SSESpecification"] == {
+        "KMSMasterKeyId": {"Fn::GetAtt": [key, "Arn"]},
+        "SSEEnabled": True,
+        "SSEType": "KMS",
+    }
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "delete_at", "Enabled": True}
+    assert "TableName" not in table
+
+
+def test_jobs_table_is_keyed_as_the_records_are(storage: Template) -> None:
+    table = storage.only("AWS::DynamoDB::Table")
+    read = records.get("table", "owner", "id")["Key"]
+    assert [key["AttributeName"] for key in table["KeySchema"]] == list(read)
+    [index] = table["GlobalSecondaryIndexes"]
+    query = records.due("table", "response", 0, limit=1)
+    assert index["IndexName"] == query["IndexName"] == naming.JOBS_INDEX
+    assert [key["AttributeName"] for key in index["KeySchema"]] == ["open", "due_at"]
+    assert index["Projection"] == {"ProjectionType": "KEYS_ONLY"}
+    kinds = {entry["AttributeName"]: entry["AttributeType"] for entry in table["AttributeDefinitions"]}
+    assert kinds == {"owner": "S", "id": "S", "open": "S", "due_at": "N"}
+
+
+def test_jobs_table_outlives_its_stack_where_data_is_retained(synthesis: Synthesis) -> None:
+    [table] = synthesis.storage.resources("AWS::DynamoDB::Table").values()
+    retains = synthesis.environment.retains_data
+    assert table["DeletionPolicy"] == table["UpdateReplacePolicy"] == ("Retain" if retains else "Delete")
+    assert table["Properties"].get("DeletionProtectionEnabled", False) is retains
+
+
+def test_prefixes_of_jobs_are_those_that_the_functions_use() -> None:
+    assert naming.JOBS_PREFIX == keys.PREFIX
+    assert naming.ASYNC_INPUT_PREFIX == keys.ASYNCHRONOUS_INPUT
+    assert naming.ASYNC_OUTPUT_PREFIX == keys.ASYNCHRONOUS_OUTPUT
+    assert naming.ASYNC_FAILURE_PREFIX == keys.ASYNCHRONOUS_FAILURE
+    assert keys.batch(f"batch_{'0' * 32}") == f"{naming.BATCHES_PREFIX}{'0' * 32}/"
+
+
+def test_rights_on_jobs_end_at_their_prefix(storage: Template) -> None:
+    statements = storage.at("Exchange/JobObjects")["PolicyDocument"]["Statement"]
+    objects = with_action(statements, "s3:PutObject")
+    bucket, _ = storage.find("Exchange/Bucket")
+    assert objects["Action"] == [
+        "s3:AbortMultipartUpload",
+        "s3:DeleteObject",
+        "s3:GetObject",
+        "s3:PutObject",
+    ]
+    assert objects["Resource"] == {"Fn::Join": ["", [{"Fn::GetAtt": [bucket, "Arn"]}, "/jobs/*"]]}
+    assert with_action(statements, "s3:ListBucket")["Resource"] == {"Fn::GetAtt": [bucket, "Arn"]}
 
 
 @pytest.mark.parametrize("path", ["Corpus/Bucket", "Exchange/Bucket"])
@@ -152,7 +228,7 @@ def test_services_may_use_the_key_only_for_this_account(storage: Template) -> No
     services = [statement for statement in statements if "Service" in statement["Principal"]]
     assert [statement["Principal"]["Service"] for statement in services] == [
         "logs.us-east-1.amazonaws.com",
-        "s3.amazonaws.com",
+        ["s3.amazonaws.com", "sns.amazonaws.com"],
         "indexing.s3vectors.amazonaws.com",
     ]
     assert all(statement["Condition"] for statement in services)
