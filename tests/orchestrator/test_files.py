@@ -185,6 +185,10 @@ async def test_a_file_whose_content_is_gone_has_none(harness: Harness) -> None:
             "Line 1: not a JSON object. No line of the file is one; each must hold one request.",
         ),
         (
+            b'{"a": NaN}\n{"a": Infinity}',
+            "Line 1: not a JSON object. No line of the file is one; each must hold one request.",
+        ),
+        (
             b'{"a":' * 100_000,
             "Line 1: not a JSON object. No line of the file is one; each must hold one request.",
         ),

@@ -34,7 +34,12 @@ def _is_object(line: str) -> bool:
     if not line.lstrip().startswith("{"):
         return False
     try:
-        json.loads(line)
+        json.loads(line, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         return False
     return True
+
+
+def _refuse_constant(name: str) -> None:
+    """NaN and the infinities, which JSON does not have."""
+    raise ValueError(name)
