@@ -162,7 +162,12 @@ def api() -> dict[str, Resource]:
         )
 
     return {
-        "Api": resource("ApiGateway::RestApi", Name="test", ApiKeySourceType="AUTHORIZER"),
+        "Api": resource(
+            "ApiGateway::RestApi",
+            Name="test",
+            ApiKeySourceType="AUTHORIZER",
+            BinaryMediaTypes=["multipart/form-data"],
+        ),
         "Tokens": resource(
             "ApiGateway::Authorizer",
             Name="keys",
@@ -189,14 +194,22 @@ def methods() -> dict[str, Resource]:
     made: dict[str, Resource] = {}
 
     def add(
-        name: str, path: str, target: str, *, stream: bool, keyed: bool, timeout_ms: int = 29_000
+        name: str,
+        path: str,
+        target: str,
+        *,
+        stream: bool,
+        keyed: bool,
+        timeout_ms: int = 29_000,
+        below: str | None = None,
+        method: str = "GET",
     ) -> None:
         version, tail = (
             ("2021-11-15", "response-streaming-invocations") if stream else ("2015-03-31", "invocations")
         )
-        root = get("Api", "RootResourceId")
+        parent = {"Ref": f"{below}Path"} if below else get("Api", "RootResourceId")
         made[f"{name}Path"] = resource(
-            "ApiGateway::Resource", RestApiId={"Ref": "Api"}, ParentId=root, PathPart=path
+            "ApiGateway::Resource", RestApiId={"Ref": "Api"}, ParentId=parent, PathPart=path
         )
         integration = {
             "Type": "AWS_PROXY",
@@ -210,7 +223,7 @@ def methods() -> dict[str, Resource]:
             "ApiGateway::Method",
             RestApiId={"Ref": "Api"},
             ResourceId={"Ref": f"{name}Path"},
-            HttpMethod="ANY" if path == "{proxy+}" else "GET",
+            HttpMethod="ANY" if path == "{proxy+}" else method,
             Integration=integration,
             **(check if keyed else {"AuthorizationType": "NONE"}),
         )
@@ -218,6 +231,7 @@ def methods() -> dict[str, Resource]:
     add("Served", "{proxy+}", "Web", stream=True, keyed=False)
     add("Slow", "silent", "Web", stream=True, keyed=False, timeout_ms=500)
     add("Keyed", "keyed", "Web", stream=True, keyed=True)
+    add("Removed", "{id}", "Web", stream=True, keyed=True, below="Keyed", method="DELETE")
     add("Buffered", "buffered", "Proxy", stream=False, keyed=True)
     add("Broken", "broken", "Proxy", stream=False, keyed=False)
     add("Denied", "denied", "Proxy", stream=False, keyed=False)

@@ -22,6 +22,25 @@ def test_the_token_is_the_api_key(cloud: Any) -> None:
     assert context["authorizer"]["principalId"] == "client"
 
 
+def test_the_integration_learns_which_key_it_was(cloud: Any) -> None:
+    keys = cloud.client("apigateway").get_api_keys(includeValues=True)["items"]
+    expected = next(key["id"] for key in keys if key["name"] == "roomy")
+    response = get(cloud, "keyed", cloud.key("roomy"))
+    identity = json.loads(response.json()["headers"]["x-amzn-request-context"])["identity"]
+    assert (identity["apiKeyId"], identity["apiKey"]) == (expected, cloud.key("roomy"))
+    open_to_all = httpx.get(f"{cloud.api}/seen").json()["headers"]["x-amzn-request-context"]
+    assert "apiKeyId" not in json.loads(open_to_all)["identity"]
+
+
+def test_a_keyed_method_below_another_with_a_path_parameter(cloud: Any) -> None:
+    headers = {"Authorization": f"Bearer {cloud.key('roomy')}"}
+    seen = httpx.delete(f"{cloud.api}/keyed/resp_1", headers=headers).json()
+    context = json.loads(seen["headers"]["x-amzn-request-context"])
+    assert (seen["method"], context["resourcePath"]) == ("DELETE", "/keyed/{id}")
+    assert context["identity"]["apiKeyId"]
+    assert seen["path"] == "/keyed/resp_1"
+
+
 def test_the_integration_sees_no_trace_of_the_key_besides_the_header(cloud: Any) -> None:
     response = get(cloud, "buffered", cloud.key("roomy"))
     assert set(response.json()) == {"principalId", "invocations"}

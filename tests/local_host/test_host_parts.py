@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import json
 import stat
 import zipfile
 from pathlib import Path
@@ -21,10 +20,6 @@ from twin.local.gateway.access_log import render
 from twin.local.gateway.bearer import carry_key, take_key
 from twin.local.gateway.record import GatewayRecord
 from twin.local.gateway.upstream import ConnectionPool, UpstreamError
-from twin.local.permissions import needs
-from twin.local.permissions.policy import Need
-
-INDEX = "arn:aws:s3vectors:us-east-1:000000000000:bucket/b/index/i"
 
 
 def archive(**members: str) -> bytes:
@@ -114,61 +109,6 @@ def test_access_log_formats() -> None:
     record.path = "/x"
     text = render("$context.status $context.path $context.authorizer.tier $context.identity.caller", record)
     assert text == "200 /v/x roomy -"
-
-
-class SomeKeys:
-    """Every resource is encrypted with one key."""
-
-    def of_bucket(self, name: str) -> str | None:
-        """A bucket's key."""
-        return "key" if name == "sealed" else None
-
-    def of_queue(self, url: str) -> str | None:
-        """A queue's key."""
-        return "key" if url == "sealed" else None
-
-    def of_index(self, arn: str) -> str | None:
-        """An index's key."""
-        return "key" if arn == INDEX else None
-
-
-@pytest.mark.parametrize(
-    ("operation", "fields", "actions"),
-    [
-        ("QueryVectors", {}, ["s3vectors:QueryVectors", "kms:Decrypt"]),
-        (
-            "QueryVectors",
-            {"filter": {"a": 1}},
-            ["s3vectors:QueryVectors", "s3vectors:GetVectors", "kms:Decrypt"],
-        ),
-        (
-            "ListVectors",
-            {"returnData": True},
-            ["s3vectors:ListVectors", "s3vectors:GetVectors", "kms:Decrypt"],
-        ),
-        ("PutVectors", {}, ["s3vectors:PutVectors", "kms:Decrypt", "kms:GenerateDataKey"]),
-        ("DeleteVectors", {}, ["s3vectors:DeleteVectors"]),
-    ],
-)
-@pytest.mark.parametrize("address", [{"indexArn": INDEX}, {"vectorBucketName": "b", "indexName": "i"}])
-def test_permissions_of_vector_requests(
-    operation: str, fields: dict[str, Any], actions: list[str], address: dict[str, str]
-) -> None:
-    wanted = needs.vectors(f"/{operation}", json.dumps(address | fields).encode(), SomeKeys())
-    assert [need.action for need in wanted] == actions
-    assert {need.resource for need in wanted if need.service == "s3vectors"} == {INDEX}
-
-
-def test_permissions_of_encrypted_objects_and_queues() -> None:
-    keys = SomeKeys()
-    assert needs.object_keys("PUT", "/sealed/a/b", b"", keys) == [Need("kms:GenerateDataKey", "key", "s3")]
-    assert needs.object_keys("GET", "/sealed/a/b", b"", keys) == [Need("kms:Decrypt", "key", "s3")]
-    for method, path in (("DELETE", "/sealed/a"), ("GET", "/sealed"), ("PUT", "/open/a")):
-        assert needs.object_keys(method, path, b"", keys) == []
-    body = b'{"QueueUrl": "sealed"}'
-    sent = needs.queue_keys(lambda _: "AmazonSQS.SendMessage", body, keys)
-    assert [need.action for need in sent] == ["kms:GenerateDataKey", "kms:Decrypt"]
-    assert needs.queue_keys(lambda _: "AmazonSQS.DeleteMessage", body, keys) == []
 
 
 REQUEST = HttpRequest("GET", "/", [("host", "x"), ("content-length", "0")], b"")

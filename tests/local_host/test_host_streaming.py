@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import socket
 import statistics
@@ -49,6 +50,46 @@ def test_the_server_sees_the_request_and_its_context(cloud: Any) -> None:
     function = json.loads(seen["headers"]["x-amzn-lambda-context"])
     assert function["env_config"]["function_name"] == cloud.outputs["Web"]
     assert function["deadline"] > time.time() * 1000
+
+
+BYTES = bytes(range(256)) * 64
+
+
+def test_a_form_with_a_file_arrives_byte_for_byte(cloud: Any) -> None:
+    """`multipart/form-data` is among the API's binary media types."""
+    request = httpx.Request("POST", "http://unused", files={"file": ("a.jsonl", BYTES)})
+    headers = {"content-type": request.headers["content-type"]}
+    seen = httpx.post(f"{cloud.api}/files", content=request.read(), headers=headers).json()
+    assert seen["sha256"] == hashlib.sha256(request.read()).hexdigest()
+    assert seen["headers"]["content-length"] == str(len(request.read()))
+
+
+def test_other_bodies_arrive_as_text(cloud: Any) -> None:
+    """As on AWS, bytes that are no UTF-8 do not survive it."""
+    headers = {"content-type": "application/octet-stream"}
+    seen = httpx.post(f"{cloud.api}/files", content=BYTES, headers=headers).json()
+    assert seen["sha256"] == hashlib.sha256(BYTES.decode("utf-8", "replace").encode()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("size", "content_type", "status"),
+    [
+        (4_600_000, "multipart/form-data; boundary=x", 200),
+        (4_800_000, "multipart/form-data; boundary=x", 413),
+        (6_200_000, "application/json", 200),
+        (6_300_000, "application/json", 413),
+    ],
+)
+def test_a_request_beyond_lambdas_payload_is_too_large(
+    cloud: Any, size: int, content_type: str, status: int
+) -> None:
+    """6 MiB for the whole proxy event, in which a binary body takes a third more."""
+    answer = httpx.post(
+        f"{cloud.api}/large", content=b"a" * size, headers={"content-type": content_type}, timeout=60
+    )
+    assert answer.status_code == status
+    if status == 413:
+        assert answer.json()["error"]["code"] == "request_too_large"
 
 
 def test_a_client_that_leaves_ends_the_servers_work(cloud: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import sys
@@ -52,7 +53,9 @@ async def answer(  # noqa: C901 - a table of answers
     elif path == "/exit":
         os._exit(1)
     else:
-        seen = {"method": method, "path": path, "headers": headers, "body": body.decode(), "pid": os.getpid()}
+        text = body.decode("utf-8", "replace")
+        seen = {"method": method, "path": path, "headers": headers, "body": text, "pid": os.getpid()}
+        seen["sha256"] = hashlib.sha256(body).hexdigest()
         await send_json(writer, seen)
 
 
