@@ -198,6 +198,18 @@ def test_each_attempt_has_a_job_of_its_own_name(workflow: Workflow) -> None:
     assert json.loads(failure["Cause"])["TransformJobName"] == f"test-{name}-1"
 
 
+def test_a_task_that_does_not_wait_gets_the_jobs_arn(workflow: Workflow) -> None:
+    name = uuid.uuid4().hex
+    workflow.states.start_execution(stateMachineArn=f"{MACHINE}:test-direct", name=name)
+    found = workflow.end(name, "direct")
+    assert found["status"] == "SUCCEEDED"
+    output = json.loads(found["output"])
+    assert output["TransformJobArn"].endswith(f":transform-job/test-{name}")
+    assert output["SdkHttpMetadata"]["HttpStatusCode"] == 200
+    tags = workflow.sagemaker.list_tags(ResourceArn=output["TransformJobArn"])["Tags"]
+    assert tags == []
+
+
 def test_the_time_limit_of_the_state_stops_the_job(workflow: Workflow) -> None:
     name = workflow.start()
     workflow.fault(name, kind="stall", seconds=60)

@@ -27,6 +27,13 @@ def workflow_template() -> dict[str, Any]:
     resources |= _machine("batch")
     for missing in ("lambda:InvokeFunction", "states:StartExecution", "iam:PassRole", "sagemaker:AddTags"):
         resources |= _machine(f"denied-{missing.replace(':', '-')}", missing)
+    resources["Direct"] = resource(
+        "StepFunctions::StateMachine",
+        StateMachineName="test-direct",
+        RoleArn=arn("RoleBatch"),
+        Definition=direct_definition(),
+        DefinitionSubstitutions={"Bucket": {"Ref": "Bucket"}, "Model": get("Model", "ModelName")},
+    )
     outputs = {name: {"Value": {"Ref": name}} for name in ("Bucket", "Events")}
     outputs |= {name: {"Value": get(name, "ModelName")} for name in ("Model", "SealedModel")}
     outputs["Role"] = {"Value": arn("RoleBatch")}
@@ -131,6 +138,31 @@ def definition() -> State:
             "Join": join,
             "Finish": _call({"step": "finish", "failure.$": "$.failure", "counts.$": "$.joined.counts"})
             | {"End": True},
+        },
+    }
+
+
+def direct_definition() -> State:
+    """One state that creates a job and does not wait for it."""
+    return {
+        "StartAt": "Create",
+        "States": {
+            "Create": {
+                "Type": "Task",
+                "Resource": "arn:aws:states:::sagemaker:createTransformJob",
+                "Parameters": {
+                    "TransformJobName.$": "States.Format('test-{}', $$.Execution.Name)",
+                    "ModelName": "${Model}",
+                    "TransformInput": {
+                        "DataSource": {
+                            "S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://${Bucket}/none/"}
+                        }
+                    },
+                    "TransformOutput": {"S3OutputPath": "s3://${Bucket}/none/"},
+                    "TransformResources": {"InstanceType": "ml.g5.xlarge", "InstanceCount": 1},
+                },
+                "End": True,
+            }
         },
     }
 

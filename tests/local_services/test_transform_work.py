@@ -199,6 +199,30 @@ def test_faults_of_jobs_leave_endpoints_and_other_jobs_alone(cloud: TransformClo
     assert json.loads(answer["Body"].read())["object"] == "chat.completion"
 
 
+@pytest.mark.parametrize(
+    ("order", "message"),
+    [
+        (
+            {"kind": "throttle", "job": "job"},
+            "kind is 'throttle': for a job expected one of model_error, stall",
+        ),
+        ({"kind": "stall", "job": "job", "record": -1}, "record is -1: expected 0 or more"),
+    ],
+)
+def test_faults_that_no_job_can_have(cloud: TransformCloud, order: dict[str, Any], message: str) -> None:
+    answer = urllib3.request("POST", f"{cloud.cloud.url}/_local/faults", json=order)
+    assert answer.status == 400
+    assert answer.json()["Message"] == message
+
+
+def test_a_container_of_lmi_has_its_limits_under_other_names(cloud: TransformCloud) -> None:
+    """AWS's LMI container takes `OPTION_…` where the vLLM container takes `SM_VLLM_…`."""
+    cloud.write("a.jsonl", line(1))
+    job = cloud.run(Environment={"OPTION_MAX_MODEL_LEN": "2"})
+    assert job["FailureReason"] == CLIENT_ERROR
+    assert "maximum context length is 2 tokens" in cloud.logs[-1]
+
+
 def create_endpoint_of(cloud: TransformCloud) -> None:
     variant = {"VariantName": "main", "ModelName": "model", "InstanceType": "ml.g5.xlarge"}
     cloud.sagemaker.create_endpoint_config(

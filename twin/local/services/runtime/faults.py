@@ -77,6 +77,8 @@ class Fault:
             raise FaultError(f"error is {self.error!r}: expected ModelStreamError or InternalStreamFailure")
         if self.job and self.kind not in JOB_KINDS:
             raise FaultError(f"kind is {self.kind!r}: for a job expected one of {', '.join(JOB_KINDS)}")
+        if self.record < 0:
+            raise FaultError(f"record is {self.record}: expected 0 or more")
         if self.times < 1:
             raise FaultError(f"times is {self.times}: expected 1 or more")
 
