@@ -121,13 +121,20 @@ def endpoint() -> dict[str, Resource]:
 
 
 def notifications() -> dict[str, Resource]:
-    """Two encrypted topics that deliver raw messages to one encrypted queue."""
+    """Two encrypted topics that deliver raw messages to one encrypted queue, which insists on TLS."""
+    no_tls = {
+        "Effect": "Deny",
+        "Action": "sqs:*",
+        "Principal": {"AWS": "*"},
+        "Resource": arn("Outcomes"),
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
     made: dict[str, Resource] = {
         "Outcomes": resource("SQS::Queue", KmsMasterKeyId={"Ref": "JobsKey"}, VisibilityTimeout=60),
         "MayDeliver": resource(
             "SQS::QueuePolicy",
             Queues=[{"Ref": "Outcomes"}],
-            PolicyDocument=policy(principal("sns", "sqs:SendMessage", arn("Outcomes"))),
+            PolicyDocument=policy(principal("sns", "sqs:SendMessage", arn("Outcomes")), no_tls),
         ),
     }
     for name in ("Success", "Error"):

@@ -6,7 +6,9 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from importlib import import_module
 
+from twin.local import HOST
 from twin.local.emulator import Emulator
 from twin.local.front import ASGIApp, Caller, Message, Receive, Scope, Send, send_json
 from twin.local.permissions import needs
@@ -19,12 +21,14 @@ _enforced: ContextVar[bool] = ContextVar("permissions_enforced", default=False)
 
 @contextmanager
 def enforced() -> Iterator[None]:
-    """MiniStack checks policies in this block, for one of resources that deliver to each other."""
-    token = _enforced.set(True)
+    """MiniStack checks policies in this block: services deliver to each other, over TLS as on AWS."""
+    origin = import_module("ministack.core.iam_evaluator")._request_origin
+    token, before = _enforced.set(True), origin.set((HOST, True))
     try:
         yield
     finally:
         _enforced.reset(token)
+        origin.reset(before)
 
 
 class EnforcedCalls:
