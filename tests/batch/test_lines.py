@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
-from batch.lines import Line, documents, encode, split
+from batch.lines import Line, documents, encode, groups, split
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -61,3 +63,15 @@ def test_documents_are_the_lines_that_are_objects() -> None:
 
 def test_an_object_is_one_line() -> None:
     assert encode({"a": "ü\n"}) == '{"a":"ü\\n"}\n'.encode()
+
+
+@given(st.lists(st.integers(0, 30), max_size=12), st.integers(1, 4), st.integers(1, 60))
+def test_groups_have_so_many_lines_and_bytes_at_most(sizes: list[int], lines: int, size: int) -> None:
+    given_lines = [{"n": "x" * each} for each in sizes]
+    found = list(groups([b"".join(map(encode, given_lines))], lines, size))
+    assert [line for group in found for line in group] == given_lines
+    for group in found:
+        assert 1 <= len(group) <= lines
+        assert len(group) == 1 or sum(len(encode(line)) - 1 for line in group) <= size
+    for one, following in pairwise(found):
+        assert len(one) == lines or sum(len(encode(line)) - 1 for line in [*one, following[0]]) > size

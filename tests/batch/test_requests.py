@@ -128,7 +128,7 @@ def test_a_line_that_is_too_long_is_refused() -> None:
         "line": 3,
         "custom_id": None,
         "code": "line_too_long",
-        "message": "longer than 1048576 bytes; shorten its messages.",
+        "message": "longer than 8388608 bytes; shorten its messages.",
     }
 
 

@@ -145,7 +145,7 @@ def test_one_good_line_among_nonsense_makes_a_batch(world: World) -> None:
 
 
 def test_a_line_that_is_too_long_is_reported_and_the_others_go_on(world: World) -> None:
-    world.create(file(question("a", "x" * 1_100_000), question("b")))
+    world.create(file(question("a", "x" * 8_400_000), question("b")))
     assert world.validate().total == 2
     assert [line["code"] for line in world.lines(keys.rejected(BATCH))] == ["line_too_long"]
     assert shards(world, 1) == [[2]]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from jobtable import keys
@@ -13,7 +12,7 @@ from prompting.errors import ApiError
 from prompting.parsing import parse_request
 from prompting.prompt import build_prompt
 
-from batch.lines import documents, encode
+from batch.lines import encode, groups
 from batch.requests import LineError, from_api_error
 
 if TYPE_CHECKING:
@@ -28,6 +27,9 @@ if TYPE_CHECKING:
 
 GROUP_LINES = 32
 """Lines that are encoded together, and in memory together."""
+
+GROUP_BYTES = 4 * 1024 * 1024
+"""What they have together, unless one alone has more."""
 
 
 class OutOfTimeError(Exception):
@@ -83,13 +85,13 @@ class Augmenter:
         content = self._objects.read(keys.lines(batch_id, shard))
         if content is None:
             raise MissingShardError(keys.lines(batch_id, shard))
-        lines, sent, failed = documents(content.chunks()), 0, 0
+        sent = failed = 0
         # The context exists only after the requests: a shard without it does not count as augmented.
         with (
             self._objects.writer(keys.context(batch_id, shard)) as context,
             self._objects.writer(keys.transform_shard(batch_id, shard)) as requests,
         ):
-            while group := list(islice(lines, GROUP_LINES)):
+            for group in groups(content.chunks(), GROUP_LINES, GROUP_BYTES):
                 if self._out_of_time():
                     raise OutOfTimeError(f"shard {shard} of {batch_id} is too much for one invocation")
                 made = sum(self._write(group, requests, context))

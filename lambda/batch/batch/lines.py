@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-MAX_LINE_BYTES = 1024 * 1024
-"""Longest line of a client's file that is read."""
+MAX_LINE_BYTES = 8 * 1024 * 1024
+"""Longest line of a client's file that is read: more than a model's context, which has an error of its own."""
 
 MAX_OWN_LINE_BYTES = 32 * 1024 * 1024
 """Longest line of the objects that the steps and the transform job write."""
@@ -63,13 +63,34 @@ def _line(number: int, kept: bytearray | None) -> Line:
 
 def documents(chunks: Iterable[bytes]) -> Iterator[dict[str, Any]]:
     """Return the JSON objects of the lines; a line that is none, or is too long, is passed over."""
+    for _, document in _sized(chunks):
+        yield document
+
+
+def groups(chunks: Iterable[bytes], most_lines: int, most_bytes: int) -> Iterator[list[dict[str, Any]]]:
+    """Return the documents in runs of so many lines and bytes at most, but of one line at least."""
+    group: list[dict[str, Any]] = []
+    total = 0
+    for size, document in _sized(chunks):
+        if group and (len(group) == most_lines or total + size > most_bytes):
+            yield group
+            group, total = [], 0
+        group.append(document)
+        total += size
+    if group:
+        yield group
+
+
+def _sized(chunks: Iterable[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The objects with their lengths in bytes."""
     for line in split(chunks, MAX_OWN_LINE_BYTES):
+        content = line.content or b"null"
         try:
-            document = json.loads(line.content or b"null")
+            document = json.loads(content)
         except (ValueError, RecursionError):
             continue
         if isinstance(document, dict):
-            yield document
+            yield len(content), document
 
 
 def encode(document: dict[str, Any]) -> bytes:

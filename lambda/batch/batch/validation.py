@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from batch.lines import Line
     from batch.stores import Content, Objects, Stores, Writer
 
-MAX_FILE_BYTES = 200 * 1024 * 1024
+MAX_FILE_BYTES = 200_000_000
 
 
 @dataclass(frozen=True, slots=True)
