@@ -82,9 +82,11 @@ class FakeJobs:
 class FakeObjects:
     def __init__(self) -> None:
         self.contents: dict[str, bytes] = {}
+        self.hidden: set[str] = set()
+        """Objects that are there, and can be deleted, but are not read yet."""
 
     def read(self, key: str, limit: int) -> bytes | None:
-        found = self.contents.get(key)
+        found = None if key in self.hidden else self.contents.get(key)
         return None if found is None else found[:limit]
 
     def delete(self, keys: Collection[str]) -> None:

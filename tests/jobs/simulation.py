@@ -9,7 +9,7 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from jobs.announce import announce
 from jobs.notifications import parse
@@ -23,8 +23,8 @@ from tests.jobs.fakes import FakeJobs, Meddling, World
 OWNER = "key1"
 BUCKET = "exchange"
 TTL_SECONDS = 900
-KINDS = ("completed", "incomplete", "invalid", "failed", "expired", "missing")
 Kind = Literal["completed", "incomplete", "invalid", "failed", "expired", "missing"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 STATUS = {"failed": "Failed", "expired": "Expired"}
 ENDS: dict[str, tuple[str, str | None]] = {
     "completed": ("completed", None),
@@ -90,8 +90,6 @@ class Simulation(World):
         super().__init__(jobs=FakeJobs(self._check_end))
         self.running: list[Invocation] = []
         self.queue: list[Message] = []
-        self.hidden: dict[str, bytes] = {}
-        """Outputs that were announced and cannot be read yet."""
         self.happened: dict[str, set[str]] = defaultdict(set)
         """What happened to a job: ends of its invocations, `cancelled`, `deleted`."""
         self.created: dict[str, Record] = {}
@@ -100,7 +98,7 @@ class Simulation(World):
     # what the orchestrator does
 
     def store(self, client: str | None = None) -> str:
-        """The first step: a record, and an input object. Returns the job's id."""
+        """The first step: a record. Returns the job's id."""
         self._count += 1
         job = f"resp_{self._count:032x}"
         record: Record = {
@@ -117,11 +115,11 @@ class Simulation(World):
             record["client"] = client
         self.jobs.put(record)
         self.created[job] = record
-        self.objects.contents[keys.asynchronous_input(job)] = b"{}"
         return job
 
     def invoke(self, job: str) -> Invocation:
-        """The second step; done again by a retry that finds the record not submitted."""
+        """The second step, with an input object. A retry that finds the record not submitted repeats it."""
+        self.objects.contents[keys.asynchronous_input(job)] = b"{}"
         self._count += 1
         name = f"{self._count}"
         made = Invocation(
@@ -172,14 +170,14 @@ class Simulation(World):
         else:
             output = invocation.output
             if kind in CONTENTS:
-                (self.objects.contents if readable else self.hidden)[output] = CONTENTS[kind]
+                self.objects.contents[output] = CONTENTS[kind]
+                self.objects.hidden |= set() if readable else {output}
         body = notification(invocation.job, STATUS.get(kind, "Completed"), output=output, failure=failure)
         self.queue += [Message(body, self.now)] * copies
 
     def show(self) -> None:
         """Let all outputs be read."""
-        self.objects.contents.update(self.hidden)
-        self.hidden.clear()
+        self.objects.hidden.clear()
 
     # what the functions do
 
@@ -216,13 +214,10 @@ class Simulation(World):
         justified = {ENDS[kind] for kind in happened & set(KINDS)}
         if "cancelled" in happened:
             justified.add((CANCELLED, None))
-        if (
-            self.now >= self.created[before["id"]]["due_at"]
-            and before.get("output_key") not in self.objects.contents
-        ):
-            justified |= {("failed", "request_expired")}
-            if before.get("failure_key") in self.objects.contents:
-                justified |= {("failed", "model_error")}
+        contents = self.objects.contents
+        if self.now >= self.created[before["id"]]["due_at"] and before.get("output_key") not in contents:
+            told = before.get("failure_key") in contents
+            justified.add(("failed", "model_error" if told else "request_expired"))
         assert end in justified, f"{end} is not among {justified}"
 
     def messages(self, job: str) -> list[Event]:
@@ -258,7 +253,8 @@ class Simulation(World):
         found = set()
         for record in self.jobs.records.values():
             status = record["status"]
-            found.add(record["input_key"])
+            if record["input_key"] in self.objects.contents:
+                found.add(record["input_key"])
             if status in ("completed", "incomplete"):
                 found.add(record["output_key"])
             elif status == "failed" and record.get("failure_key") in self.objects.contents:

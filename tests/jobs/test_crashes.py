@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -85,7 +85,7 @@ def test_a_message_is_settled_wherever_something_happens(kind: Kind, submitted: 
     def scenario(meddling: Meddling) -> None:
         world = Simulation()
         invocation = world.invoke(world.store("app"))
-        world.finish(invocation, kind, copies=2)
+        world.finish(invocation, kind, copies=2 if what == "the other message" else 1)
         if submitted:
             world.note_submitted(invocation)
         world.now += TTL_SECONDS if what == "sweep" else 61
@@ -157,6 +157,20 @@ def test_the_first_outcome_of_two_stays(first: Kind, second: Kind) -> None:
     world.check()
 
 
+def test_a_message_that_comes_again_changes_nothing_and_tells_nobody() -> None:
+    world = Simulation()
+    invocation = world.submit("app")
+    world.finish(invocation, "completed")
+    (message,) = world.queue
+    world.deliver(message)
+    before = world.jobs.get(OWNER, invocation.job)
+    for _ in range(3):
+        world.now += 1
+        world.deliver(message)
+    assert world.jobs.get(OWNER, invocation.job) == before
+    assert len(world.messages(invocation.job)) == 1
+
+
 def test_an_output_that_is_late_is_waited_for() -> None:
     world = Simulation()
     invocation = world.submit("app")
@@ -179,8 +193,9 @@ def test_an_outcome_that_nobody_told_of_is_found() -> None:
     world.running.remove(lost)
     world.queue.clear()
     world.check()
-    ends = dict(world.jobs.endings)
-    assert [ends[each.job] for each in (done, broken, lost)] == ["completed", "failed", "failed"]
+    records = [world.jobs.records[OWNER, each.job] for each in (done, broken, lost)]
+    codes = [each.get("error", {}).get("code", each["status"]) for each in records]
+    assert codes == ["completed", "model_error", "request_expired"]
 
 
 def test_a_thousand_jobs_end_once_each() -> None:
@@ -223,12 +238,16 @@ class Lives(RuleBasedStateMachine):
             self.world.note_submitted(invocation)
 
     @precondition(lambda self: self.world.running)
-    @rule(
-        data=st.data(), kind=st.sampled_from(get_args(Kind)), copies=st.integers(1, 3), readable=st.booleans()
-    )
+    @rule(data=st.data(), kind=st.sampled_from(KINDS), copies=st.integers(1, 3), readable=st.booleans())
     def finish(self, data: Any, kind: Kind, copies: int, readable: bool) -> None:
         invocation = data.draw(st.sampled_from(self.world.running))
         self.world.finish(invocation, kind, copies=copies, readable=readable)
+
+    @precondition(lambda self: self.world.created)
+    @rule(data=st.data())
+    def go_on(self, data: Any) -> None:
+        """The orchestrator invokes for a record that may have been cancelled or deleted meanwhile."""
+        self.world.invoke(data.draw(st.sampled_from(sorted(self.world.created))))
 
     @precondition(lambda self: self.world.created)
     @rule(data=st.data())

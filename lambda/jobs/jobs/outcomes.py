@@ -41,9 +41,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
     )
 
 
-def _settle(message: SQSRecord) -> None:
-    notification = parse(message.body, environment.exchange_bucket_name)
-    sent_at = int(message.attributes.sent_timestamp or 0) / 1000
+def _settle(record: SQSRecord) -> None:
+    notification = parse(record.body, environment.exchange_bucket_name)
+    sent_at = int(record.attributes.sent_timestamp or 0) / 1000
     outcome = Settler(stores(), time.time).notified(notification, sent_at)
     status = outcome.record["status"] if outcome.record else None
     logger.info(

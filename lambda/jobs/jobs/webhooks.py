@@ -58,15 +58,15 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
     )
 
 
-def _deliver(courier: Courier, context: LambdaContext, message: SQSRecord) -> None:
+def _deliver(courier: Courier, context: LambdaContext, record: SQSRecord) -> None:
     if context.get_remaining_time_in_millis() / 1000 < RESERVE_SECONDS:
         raise OutOfTimeError("the invocation is about to end")
-    event = read(message.body)
+    event = read(record.body)
     try:
         delivered = courier.deliver(event)
     except Exception:
         telemetry.count("WebhooksFailed")
-        _postpone(message)
+        _postpone(record)
         raise
     logger.info(
         "event delivered" if delivered else "event dropped: its client has no webhook",
@@ -78,10 +78,10 @@ def _deliver(courier: Courier, context: LambdaContext, message: SQSRecord) -> No
         telemetry.count("WebhooksDelivered")
 
 
-def _postpone(message: SQSRecord) -> None:
-    receives = int(message.attributes.approximate_receive_count)
+def _postpone(record: SQSRecord) -> None:
+    receives = int(record.attributes.approximate_receive_count)
     seconds = pause(receives, random.random())  # noqa: S311 - nothing is kept secret by it
     try:
-        deliveries().postpone(message.receipt_handle, seconds)
+        deliveries().postpone(record.receipt_handle, seconds)
     except Exception as error:
-        logger.error("message could not be postponed", exc_info=error, message_id=message.message_id)
+        logger.error("message could not be postponed", exc_info=error, message_id=record.message_id)
