@@ -315,14 +315,15 @@ async def test_a_bug_in_the_middle_of_a_stream_is_told_and_recorded(harness: Har
     assert harness.model.closed == 1
 
 
+@pytest.mark.parametrize("route", ["/v1/chat/completions", "/v1/responses"])
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("script", [[Pause(30)], [delta("a"), Pause(30)]])
 async def test_a_client_that_goes_away_ends_the_generation(
-    harness: Harness, script: list[Any], stream: bool
+    harness: Harness, script: list[Any], stream: bool, route: str
 ) -> None:
     harness.model = FakeModel(script)
     harness.pace = Pace(total=60)
-    sent = await go_away_after_start(harness, stream=stream)
+    sent = await go_away_after_start(harness, stream=stream, route=route)
     assert harness.model.closed == 1
     [record] = harness.telemetry.records
     assert record.outcome == "client_disconnected"
@@ -338,11 +339,12 @@ async def test_a_client_may_go_away_before_its_question_is_complete(harness: Har
 
 
 async def go_away_after_start(
-    harness: Harness, *, stream: bool, complete: bool = True
+    harness: Harness, *, stream: bool, complete: bool = True, route: str = "/v1/chat/completions"
 ) -> list[dict[str, Any]]:
     """Post a question over ASGI, and disconnect while the model is silent, or within the question."""
-    fields = '{"model":"%s","messages":[{"role":"user","content":"Hi"}],"stream":%s}'
-    body = (fields % (MODEL, str(stream).lower())).encode()
+    fields = '{"model":"%s","%s":[{"role":"user","content":"Hi"}],"stream":%s}'
+    conversation = "input" if route == "/v1/responses" else "messages"
+    body = (fields % (MODEL, conversation, str(stream).lower())).encode()
     incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     incoming.put_nowait({"type": "http.request", "body": body, "more_body": not complete})
     sent: list[dict[str, Any]] = []
@@ -356,8 +358,8 @@ async def go_away_after_start(
         "http_version": "1.1",
         "method": "POST",
         "scheme": "http",
-        "path": "/v1/chat/completions",
-        "raw_path": b"/v1/chat/completions",
+        "path": route,
+        "raw_path": route.encode(),
         "query_string": b"",
         "root_path": "",
         "headers": [],

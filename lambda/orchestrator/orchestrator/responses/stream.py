@@ -160,7 +160,7 @@ class ResponseEvents:
     def _text_place(self, message: _Message) -> Document:
         return {**self._place(message), "content_index": 0}
 
-    def _event(self, name: str, **fields: Any) -> bytes:
+    def _event(self, name: str, /, **fields: Any) -> bytes:
         number = self._sent
         self._sent += 1
         return sse.event({"type": name, "sequence_number": number, **fields}, name)
