@@ -9,7 +9,7 @@ import pytest
 from batch.endings import file_id
 from batch.joining import Joined
 from jobtable import keys
-from jobtable.ids import FILE, is_id
+from jobtable.ids import FILE, digits, is_id
 
 from tests.batch.world import BATCH, OWNER, World, completion, file, passage, question
 
@@ -79,6 +79,7 @@ def test_file_ids_follow_from_the_batch() -> None:
     assert all(is_id(each, FILE) for each in made)
     assert len(set(made)) == 2
     assert made[0] == file_id(BATCH, "output")
+    assert {digits(each)[:12] for each in made} == {digits(BATCH)[:12]}
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING, Literal
 
 from jobtable import events
-from jobtable.ids import FILE
+from jobtable.ids import FILE, digits
 
 if TYPE_CHECKING:
     from jobtable.records import Record
@@ -24,8 +24,12 @@ class ConflictError(Exception):
 
 
 def file_id(batch_id: str, kind: FileKind) -> str:
-    """Id of a batch's output or error file. It follows from the batch, so that every run of a step has it."""
-    return f"{FILE}{hashlib.sha256(f'{batch_id}/{kind}'.encode()).hexdigest()[:32]}"
+    """Id of a batch's output or error file. It follows from the batch, so that every run of a step has it.
+
+    It begins with the batch's time of creation: lists of files are sorted by id.
+    """
+    unique = hashlib.sha256(f"{batch_id}/{kind}".encode()).hexdigest()[:20]
+    return f"{FILE}{digits(batch_id)[:12]}{unique}"
 
 
 def announce(stores: Stores, record: Record, now: int) -> None:
