@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 MAX_LINE_BYTES = 8 * 1024 * 1024
-"""Longest line of a client's file that is read: more than a model's context, which has an error of its own."""
+"""Longest line of a client's file that is read: more than a context, which has an error of its own."""
 
 MAX_OWN_LINE_BYTES = 32 * 1024 * 1024
 """Longest line of the objects that the steps and the transform job write."""
