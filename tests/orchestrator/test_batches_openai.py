@@ -13,6 +13,9 @@ from jobtable.records import to_item
 from openai import AsyncOpenAI, OpenAI
 from openai.types import Batch, FileObject
 from orchestrator.files.errors import MAX_UPLOAD_BYTES
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from tests.orchestrator.conftest import Harness
 from tests.orchestrator.fakes import MODEL
@@ -77,6 +80,23 @@ def test_a_file_from_an_open_file(client: OpenAI, tmp_path: Path) -> None:
         made = client.files.create(file=content, purpose="batch")
     with client.files.with_streaming_response.content(made.id) as response:
         assert b"".join(response.iter_bytes()) == CONTENT * 1_000
+
+
+def test_long_content_is_fetched_without_the_key(
+    client: OpenAI, harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bucket refuses what carries a key beside the signature in its address."""
+    seen: list[str | None] = []
+
+    async def bucket(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(Headers(scope=scope).get("authorization"))
+        await Response(CONTENT)(scope, receive, send)
+
+    monkeypatch.setattr("orchestrator.files.files.MAX_STREAMED_BYTES", 1)
+    with serve(bucket) as address:
+        monkeypatch.setattr(harness.jobs.objects, "presigned_get", lambda key, seconds: f"{address}/{key}")
+        assert client.files.content(upload(client).id).read() == CONTENT
+    assert seen == [None]
 
 
 def test_the_list_of_files(client: OpenAI) -> None:
