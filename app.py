@@ -28,6 +28,12 @@ _BUNDLES_STAY_IN_PLACE = "aws:cdk:disable-asset-staging"
 
 
 def compose(app: cdk.App, environment: Environment, bundles: Bundles) -> None:
+    """Put the stacks of one environment together, to be checked when they are synthesized."""
+    put_together(app, environment, bundles)
+    add_checks(app)
+
+
+def put_together(app: cdk.App, environment: Environment, bundles: Bundles) -> None:
     """Put the stacks of one environment together."""
     storage = StorageStack(app, environment=environment)
     networking = NetworkStack(app, environment=environment, key=storage.key)
@@ -62,7 +68,6 @@ def compose(app: cdk.App, environment: Environment, bundles: Bundles) -> None:
         )
     IngestionStack(app, environment=environment, bundles=bundles, storage=storage, place=place)
     ApiStack(app, environment=environment, bundles=bundles, storage=storage, webhooks=webhooks, place=place)
-    add_checks(app)
 
 
 def main() -> None:

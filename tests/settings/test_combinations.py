@@ -178,7 +178,7 @@ from twin.settings.regions import IMAGE_PUBLISHERS
         ),
         (
             {"persona.instructions": "x" * 3000},
-            'persona is "3379 bytes as JSON"; accepted: at most 2560 bytes as JSON',
+            'persona is "3379 bytes as JSON"; accepted: at most 2304 bytes as JSON',
         ),
     ],
 )

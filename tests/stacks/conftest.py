@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk import assertions
 
 import app as application
 from stacks.bundles import Bundle, Bundles
 from stacks.naming import Names
+from tests.stacks.composition import Compose
 from tests.stacks.synthesis import ENVIRONMENTS, NOUNS, ROOT, Synthesis, flags
 from tests.stacks.templates import Template
 from twin.settings import load
@@ -72,3 +74,20 @@ def prod(synthesize: Synthesize) -> Synthesis:
 @pytest.fixture(scope="session")
 def dev(synthesize: Synthesize) -> Synthesis:
     return synthesize("dev")
+
+
+@pytest.fixture(scope="session")
+def compose(bundles: Bundles) -> Compose:
+    """Puts an environment with changed sections together; its checks are left out, which cost the most."""
+
+    def composed(synthesis: Synthesis, changes: Mapping[str, object]) -> Mapping[str, Template]:
+        environment = synthesis.environment.model_copy(update=dict(changes))
+        root = cdk.App(context=flags(), analytics_reporting=False)
+        application.put_together(root, environment, bundles)
+        return {
+            noun: Template(environment.name, noun, assertions.Template.from_stack(stack).to_json())
+            for noun in NOUNS
+            if isinstance(stack := root.node.try_find_child(Names(environment.name).stack(noun)), cdk.Stack)
+        }
+
+    return composed

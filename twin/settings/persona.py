@@ -8,7 +8,7 @@ from pydantic import model_validator
 
 from twin.settings.base import Section, refuse, setting
 
-MAX_PERSONA_BYTES = 2560
+MAX_PERSONA_BYTES = 2304
 """A function's environment holds 4 KiB in all; the rest is for the other variables."""
 
 
