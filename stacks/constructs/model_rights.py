@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
@@ -119,5 +121,5 @@ class ModelRights(Construct):
         return policy
 
 
-def _on_all(*actions: str, conditions: dict[str, dict[str, object]] | None = None) -> iam.PolicyStatement:
+def _on_all(*actions: str, conditions: dict[str, dict[str, Any]] | None = None) -> iam.PolicyStatement:
     return iam.PolicyStatement(actions=list(actions), resources=["*"], conditions=conditions)

@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+from batch import environment as batch
 from ingestion import environment as ingestion
+from jobs import environment as jobs
 from orchestrator import environment as orchestrator
 
+from tests.stacks.composition import Compose
 from tests.stacks.synthesis import Synthesis
+from tests.stacks.test_functions import FUNCTIONS
 
 COMMON = {
     "POWERTOOLS_SERVICE_NAME",
@@ -50,12 +55,63 @@ def test_authorizer_gets_the_common_variables_alone(synthesis: Synthesis) -> Non
     assert set(variables(synthesis, "api", "Authorizer")) == COMMON
 
 
-def test_every_function_gets_the_common_variables(synthesis: Synthesis) -> None:
-    for noun, path in (("api", "Orchestrator"), ("api", "Authorizer"), ("ingestion", "Ingestion")):
-        given = variables(synthesis, noun, path)
-        assert set(given) >= COMMON
-        assert given["POWERTOOLS_SERVICE_NAME"] == path.lower()
-        assert given["POWERTOOLS_METRICS_NAMESPACE"] == "LlmTwin"
+@pytest.mark.parametrize(
+    ("noun", "path", "model"),
+    [
+        ("asynchronous", "Outcomes", jobs.OutcomesEnvironment),
+        ("jobs", "Sweeper", jobs.SweepEnvironment),
+        ("jobs", "Notifier", jobs.WebhooksEnvironment),
+    ],
+)
+def test_functions_of_jobs_read_what_the_template_sets(
+    synthesis: Synthesis, noun: str, path: str, model: type[jobs.Common]
+) -> None:
+    given = variables(synthesis, noun, path)
+    assert set(given) == model.variables()
+    assert model.read(given).twin_environment == synthesis.environment.name
+
+
+@pytest.mark.parametrize(
+    ("path", "model"), [("Steps", batch.StepsEnvironment), ("Augment", batch.AugmentEnvironment)]
+)
+def test_functions_of_batches_read_what_the_template_sets(
+    synthesis: Synthesis, path: str, model: type[batch.StepsEnvironment | batch.AugmentEnvironment]
+) -> None:
+    given = variables(synthesis, "batch", path)
+    assert set(given) == model.variables()
+    assert model.read(given).twin_environment == synthesis.environment.name
+
+
+def test_orchestrator_knows_how_jobs_run(synthesis: Synthesis) -> None:
+    given, settings = variables(synthesis, "api", "Orchestrator"), synthesis.environment
+    assert settings.asynchronous is not None
+    assert {name: given[name] for name in given if name.startswith(("ASYNC_", "JOB_", "BATCH_"))} == {
+        "JOB_RETENTION_DAYS": str(settings.jobs.retention_days),
+        "ASYNC_ENDPOINT_NAME": f"twin-{settings.name}-asynchronous",
+        "ASYNC_REQUEST_TTL_SECONDS": str(settings.asynchronous.request_ttl_seconds),
+        "ASYNC_INVOCATION_TIMEOUT_SECONDS": str(settings.asynchronous.invocation_timeout_seconds),
+        "BATCH_STATE_MACHINE_ARN": (
+            f"arn:aws:states:us-east-1:{settings.account}:stateMachine:twin-{settings.name}-batch"
+        ),
+    }
+
+
+def test_orchestrators_model_accepts_an_environment_with_realtime_alone(
+    prod: Synthesis, compose: Compose
+) -> None:
+    template = compose(prod, {"asynchronous": None, "batch": None})["api"]
+    found = template.at("Orchestrator/Function")["Environment"]["Variables"]
+    given = {name: value if isinstance(value, str) else "known-at-deploy" for name, value in found.items()}
+    read = orchestrator.Environment.read(given)
+    assert read.async_endpoint_name == read.batch_state_machine_arn == ""
+    assert read.async_request_ttl_seconds is None
+
+
+@pytest.mark.parametrize(("noun", "path"), FUNCTIONS)
+def test_every_function_gets_the_common_variables(synthesis: Synthesis, noun: str, path: str) -> None:
+    given = variables(synthesis, noun, path)
+    assert set(given) >= COMMON
+    assert given["POWERTOOLS_METRICS_NAMESPACE"] == "LlmTwin"
 
 
 def test_persona_is_json(synthesis: Synthesis) -> None:
