@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import boto3
+import httpx
 import pytest
+from botocore.config import Config
 from botocore.exceptions import WaiterError
 
 
@@ -118,6 +120,33 @@ def test_a_wrong_session_token_is_refused(cloud: Any) -> None:
     )
     with pytest.raises(client.exceptions.ClientError, match="The security token included in the request"):
         client.query_vectors(indexArn=cloud.outputs["Index"], topK=1, queryVector={"float32": [1, 0]})
+
+
+@pytest.mark.parametrize(
+    ("method", "key", "status"),
+    [("PUT", "allowed/presigned.txt", 200), ("PUT", "elsewhere/p.txt", 403), ("GET", "allowed/p.txt", 403)],
+)
+def test_a_presigned_address_has_the_rights_of_the_role(
+    cloud: Any, method: str, key: str, status: int
+) -> None:
+    environment = cloud.invoke(cloud.outputs["Handler"], {})["environment"]
+    client = boto3.client(
+        "s3",
+        endpoint_url=cloud.options.url,
+        region_name="us-east-1",
+        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+        aws_session_token=environment["AWS_SESSION_TOKEN"],
+        config=Config(signature_version="s3v4", s3={"addressing_style": "path"}),
+    )
+    wanted = {"Bucket": cloud.outputs["Bucket"], "Key": key}
+    address = client.generate_presigned_url(f"{method.lower()}_object", wanted, ExpiresIn=60)
+    assert httpx.request(method, address, content=b"text").status_code == status
+    if status == 200:
+        stored = cloud.client("s3").get_object(**wanted)["Body"].read()
+        assert stored == b"text"
+        changed = address.replace("X-Amz-Signature=", "X-Amz-Signature=0")
+        assert httpx.request(method, changed, content=b"other").status_code == 403
 
 
 def test_callers_other_than_functions_are_not_checked(cloud: Any) -> None:

@@ -14,7 +14,7 @@ from tests.local_services.fakes import FakeObjects, FakeTopics, collaborators
 from twin.local.services import Services
 from twin.local.services.models import Container, ModelReply
 from twin.local.services.runtime import RuntimeOptions
-from twin.local.services.sagemaker import AnyRole, service
+from twin.local.services.sagemaker import AnyRole, Delays, service
 from twin.local.services.storage import Record
 
 ROLE = "arn:aws:iam::000000000000:role/execution"
@@ -114,6 +114,7 @@ async def deployed(
     wake_seconds: float = 0.05,
     endpoint: Record | None = None,
     around: Any = None,
+    update_seconds: float = 0.0,
 ) -> AsyncIterator[Deployed]:
     """Services in `state`, with the endpoint `ep` where there is none yet; stopped at the end."""
     chosen: Any = around or collaborators("exchange", alarms=alarms)
@@ -132,6 +133,7 @@ async def deployed(
         made.control("CreateModel", ModelName="model", PrimaryContainer=container, ExecutionRoleArn=ROLE)
         made.control("CreateEndpointConfig", **(endpoint or config()))
         made.control("CreateEndpoint", EndpointName="ep", EndpointConfigName="config")
+    services.sagemaker.delays = Delays(endpoint_seconds=update_seconds)
     await services.startup()
     try:
         yield made

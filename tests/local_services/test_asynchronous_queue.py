@@ -220,6 +220,38 @@ def test_an_endpoint_at_zero_stays_there_without_policy_or_alarm(tmp_path: Path,
     run(work())
 
 
+def test_an_endpoint_wakes_after_the_update_that_is_under_way(tmp_path: Path) -> None:
+    """Scaling to zero takes a while here; the wake-up that comes too early is repeated."""
+
+    async def work() -> None:
+        async with deployed(tmp_path, wake_seconds=0, update_seconds=0.3) as cloud:
+            add_step_policy(cloud)
+            scale_to(cloud, 0)
+            cloud.invoke()
+            with pytest.raises(ServiceError, match="Cannot update in-progress endpoint"):
+                scale_to(cloud, 1)
+            await cloud.until(lambda: bool(cloud.topics.published))
+
+    run(work())
+
+
+def test_a_queue_outlives_a_model_that_was_deleted_in_use(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with deployed(tmp_path, held=True, endpoint=config(concurrency=1)) as cloud:
+            cloud.invoke("a")
+            await cloud.until(lambda: cloud.model.at_once == 1)
+            cloud.invoke("b")
+            model = cloud.services.sagemaker.models["model"]
+            cloud.control("DeleteModel", ModelName="model")
+            cloud.model.gate.set()
+            await cloud.until(lambda: bool(cloud.topics.of("a")))
+            assert cloud.services.asynchronous._backlog.waiting("ep") == 1
+            cloud.services.sagemaker.models["model"] = model
+            await cloud.until(lambda: bool(cloud.topics.of("b")))
+
+    run(work())
+
+
 def test_deleting_the_endpoint_drops_its_queue(tmp_path: Path) -> None:
     async def work() -> None:
         async with deployed(tmp_path, held=True, endpoint=config(concurrency=1)) as cloud:

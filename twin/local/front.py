@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Protocol
-from urllib.parse import parse_qs
+from urllib.parse import parse_qsl
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -62,16 +62,21 @@ class CloudEvents(Protocol):
 
 
 class Caller:
-    """Who signed a request, for which service: read from the SigV4 credential scope."""
+    """Who signed a request, for which service: read from the SigV4 credential scope.
 
-    __slots__ = ("access_key", "headers", "service")
+    What a presigned address carries in its query counts as if it had come in headers.
+    """
+
+    __slots__ = ("access_key", "headers", "service", "token")
 
     def __init__(self, scope: Scope) -> None:
         self.headers = {bytes(name).lower(): bytes(value) for name, value in scope["headers"]}
-        credential = _credential(self.headers.get(b"authorization", b"").decode("latin-1"), scope)
+        query = _signature(scope)
+        credential = _credential(self.headers.get(b"authorization", b"").decode("latin-1"), query)
         parts = credential.split("/")
         self.access_key = parts[0]
         self.service = parts[3] if len(parts) > 3 else ""
+        self.token = self.header(b"x-amz-security-token") or query.get("X-Amz-Security-Token")
 
     def header(self, name: bytes) -> str | None:
         """A header's value."""
@@ -79,14 +84,15 @@ class Caller:
         return None if value is None else value.decode("latin-1")
 
 
-def _credential(authorization: str, scope: Scope) -> str:
+def _credential(authorization: str, query: Mapping[str, str]) -> str:
     _, found, rest = authorization.partition("Credential=")
-    if found:
-        return rest.partition(",")[0].strip()
+    return rest.partition(",")[0].strip() if found else query.get("X-Amz-Credential", "")
+
+
+def _signature(scope: Scope) -> Mapping[str, str]:
+    """The query of a presigned request; empty for any other."""
     query = bytes(scope.get("query_string", b""))
-    if b"X-Amz-Credential=" in query:
-        return parse_qs(query.decode("latin-1")).get("X-Amz-Credential", [""])[0]
-    return ""
+    return dict(parse_qsl(query.decode("latin-1"))) if b"X-Amz-Credential=" in query else {}
 
 
 class Front:

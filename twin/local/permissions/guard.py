@@ -60,7 +60,7 @@ class Guard:
         self, caller: Caller, app: ASGIApp, *, emulated: bool, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Serve a function's call through `app`, which is MiniStack's if `emulated`, or refuse it."""
-        if not self._sessions.valid(caller.access_key, caller.header(b"x-amz-security-token")):
+        if not self._sessions.valid(caller.access_key, caller.token):
             await self._refuse(send, caller, "The security token included in the request is invalid.")
             return
         body = b"" if caller.service == "s3" else await _read(receive)

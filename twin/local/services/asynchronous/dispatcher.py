@@ -14,6 +14,7 @@ from twin.local.services.asynchronous.backlog import Backlog
 from twin.local.services.asynchronous.invocation import AsyncInvocation, Collaborators, Variant
 from twin.local.services.asynchronous.outcomes import failed
 from twin.local.services.asynchronous.requests import AsyncRequest
+from twin.local.services.errors import ServiceError
 from twin.local.services.runtime import errors
 from twin.local.services.runtime.copies import CopyPool
 from twin.local.services.runtime.faults import ACCEPTING, PROCESSING, REPORTING
@@ -165,7 +166,8 @@ class Dispatcher:
         if queue.without_capacity_since is None:
             queue.without_capacity_since = now
         if now - queue.without_capacity_since >= self._runtime.options.asynchronous_wake_seconds:
-            self._leave_zero(endpoint, variant.name)
+            with contextlib.suppress(ServiceError):  # not while the endpoint is being updated
+                self._leave_zero(endpoint, variant.name)
 
     def _variant(self, endpoint: str) -> Variant | None:
         """The endpoint's one variant; None while the endpoint does not take requests, or is gone."""
@@ -174,9 +176,13 @@ class Dispatcher:
         if record is None:
             self.drop(endpoint)
             return None
-        config = find_config(state, record["EndpointConfigName"])
-        ready = endpoint_status(state, record) in ("InService", "Updating")
-        return self._described(record, config) if ready and config.get("AsyncInferenceConfig") else None
+        if endpoint_status(state, record) not in ("InService", "Updating"):
+            return None
+        try:
+            config = find_config(state, record["EndpointConfigName"])
+            return self._described(record, config) if config.get("AsyncInferenceConfig") else None
+        except ServiceError:  # configuration or model were deleted in use
+            return None
 
     def _described(self, record: Record, config: Record) -> Variant:
         name = config["ProductionVariants"][0]["VariantName"]
