@@ -70,7 +70,7 @@ def json_reply(value: dict[str, Any]) -> Reply:
 class Call:
     path: str
     headers: dict[str, str]
-    body: dict[str, Any]
+    body: Any
 
 
 class CutError(Exception):
@@ -129,4 +129,4 @@ async def _call(scope: Scope, receive: Receive) -> Call:
         body += event.get("body", b"")
         more = event.get("more_body", False)
     headers = {name.decode(): value.decode() for name, value in scope["headers"]}
-    return Call(scope["path"], headers, json.loads(body))
+    return Call(scope["path"], headers, json.loads(body or b"null"))
