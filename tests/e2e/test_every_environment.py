@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ import app as application
 from stacks.bundles import Bundle, Bundles
 from stacks.naming import Names
 from tests.e2e.lookups import LOOKUPS, PARTS, found
-from tests.stacks.synthesis import flags
+from tests.stacks.synthesis import NOUNS, flags
 from twin.deployment.bring_up import LocalDeployment
 from twin.deployment.cdk import Cdk
 from twin.deployment.target import Target
@@ -67,7 +67,7 @@ def _synthesize(environment: Environment, folder: Path) -> None:
     root = aws_cdk.App(context=flags(), outdir=str(folder / "assembly"), analytics_reporting=False)
     # The local cloud is one account, whichever the environment file names.
     application.compose(
-        root, environment.model_copy(update={"account": ACCOUNT}), Bundles(bundle, bundle, bundle, bundle)
+        root, environment.model_copy(update={"account": ACCOUNT}), Bundles(*[bundle] * len(fields(Bundles)))
     )
     root.synth()
 
@@ -108,7 +108,7 @@ def test_every_resource_of_every_stack_is_there(name: str, cloud: EmptyCloud, tm
     cdk.deploy(lambda stack, changed: None)
 
     templates = sorted((tmp_path / "assembly").glob("*.template.json"))
-    assert len(templates) == 6
+    assert len(templates) == len(NOUNS)
     for path in templates:
         declared = json.loads(path.read_text(encoding="utf-8"))["Resources"]
         deployed = _resources(target, path.name.removesuffix(".template.json"))
