@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @contextmanager
 def serve(app: Any) -> Iterator[str]:
     """Yield the server's base URL; stop it on leaving."""
-    with socket.socket() as listener:
+    with socket.socket(proto=socket.IPPROTO_TCP) as listener:  # asyncio then turns off delays
         listener.bind(("127.0.0.1", 0))
         config = uvicorn.Config(
             app, log_level="critical", timeout_graceful_shutdown=1, loop="asyncio", http="h11"
