@@ -164,7 +164,7 @@ def test_a_refused_request_is_not_repeated(cloud: TransformCloud) -> None:
 
 def test_failures_of_the_model_are_repeated(cloud: TransformCloud) -> None:
     cloud.write("a.jsonl", *(line(number) for number in range(5)))
-    order_fault(cloud, kind="model_error", job="job", record=2, times=2)
+    order_fault(cloud, kind="model_error", job="job", record=2, attempts=2)
     job = cloud.run(ModelClientConfig={"InvocationsMaxRetries": 2})
     assert job["TransformJobStatus"] == "Completed"
     assert len(cloud.read("a.jsonl")) == 5
@@ -173,7 +173,7 @@ def test_failures_of_the_model_are_repeated(cloud: TransformCloud) -> None:
 def test_a_model_that_keeps_failing_fails_the_job(cloud: TransformCloud) -> None:
     cloud.write("a.jsonl", line(1), line(2))
     cloud.write("b.jsonl", line(3))
-    order_fault(cloud, kind="model_error", job="job", record=2, times=3)
+    order_fault(cloud, kind="model_error", job="job", record=2)
     job = cloud.run(ModelClientConfig={"InvocationsMaxRetries": 2})
     assert job["FailureReason"] == ALGORITHM_ERROR
     assert cloud.outputs() == ["b.jsonl.out"]

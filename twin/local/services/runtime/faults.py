@@ -55,7 +55,7 @@ class Fault:
 
     With `job` the order is for transform jobs whose names begin with it, not for endpoints: `model_error` or
     `stall` for record number `record` of the job (from 1, in the order of the input where the job has one
-    instance; 0: for any). Each attempt takes an order anew.
+    instance; 0: for any), in the first `attempts` at it (0: in all).
     """
 
     kind: str
@@ -69,6 +69,7 @@ class Fault:
     error_code: str = "StreamBroken"
     job: str = ""
     record: int = 0
+    attempts: int = 0
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -77,8 +78,9 @@ class Fault:
             raise FaultError(f"error is {self.error!r}: expected ModelStreamError or InternalStreamFailure")
         if self.job and self.kind not in JOB_KINDS:
             raise FaultError(f"kind is {self.kind!r}: for a job expected one of {', '.join(JOB_KINDS)}")
-        if self.record < 0:
-            raise FaultError(f"record is {self.record}: expected 0 or more")
+        for name, value in (("record", self.record), ("attempts", self.attempts)):
+            if value < 0:
+                raise FaultError(f"{name} is {value}: expected 0 or more")
         if self.times < 1:
             raise FaultError(f"times is {self.times}: expected 1 or more")
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from twin.local.services.models import ModelBackend, ModelStreamBrokenError
-from twin.local.services.runtime.faults import Faults
+from twin.local.services.runtime.faults import Fault, Faults
 from twin.local.services.transform.plan import Plan
 from twin.local.services.transform.processing import RecordError
 
@@ -70,9 +70,12 @@ class Requests:
         return [processing.result(record, line) for record, line in zip(records, answers, strict=True)]
 
     async def _answer(self, body: bytes, number: int) -> bytes:
+        fault = self.faults.take_for_job(self.plan.name, number)
         for attempt in range(1, self.plan.attempts + 1):
+            if fault is not None and 0 < fault.attempts < attempt:
+                fault = None
             try:
-                return await self._attempt(body, number)
+                return await self._attempt(body, fault)
             except ModelFailedError as error:
                 lasting = 400 <= error.status < 500 and error.status != _TOO_MANY_REQUESTS
                 if lasting or attempt == self.plan.attempts:
@@ -80,10 +83,10 @@ class Requests:
                 await asyncio.sleep(self.retry_delay_seconds * attempt)
         raise AssertionError("a job makes at least one attempt")
 
-    async def _attempt(self, body: bytes, number: int) -> bytes:
+    async def _attempt(self, body: bytes, fault: Fault | None) -> bytes:
         try:
             async with asyncio.timeout(self.plan.timeout_seconds):
-                status, answer = await self._invoke(body, number)
+                status, answer = await self._invoke(body, fault)
         except (TimeoutError, ModelStreamBrokenError):
             raise ModelFailedError(_UNANSWERED, 0) from None
         if status >= 400:
@@ -91,8 +94,7 @@ class Requests:
             raise ModelFailedError(f"Bad HTTP status received from algorithm: {status}\n{text}", status)
         return answer
 
-    async def _invoke(self, body: bytes, number: int) -> tuple[int, bytes]:
-        fault = self.faults.take_for_job(self.plan.name, number)
+    async def _invoke(self, body: bytes, fault: Fault | None) -> tuple[int, bytes]:
         if fault is not None and fault.kind == "stall":
             await asyncio.sleep(fault.seconds)
         elif fault is not None:
