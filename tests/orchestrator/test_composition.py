@@ -174,6 +174,8 @@ def test_importing_loads_only_what_a_start_needs() -> None:
         "opentelemetry.sdk",
         "orchestrator.batches.handlers",
         "orchestrator.files.handlers",
+        "orchestrator.responses.handlers",
+        "orchestrator.responses.request",
         "tokenizers",
     }
     assert loaded & unwanted == set()

@@ -77,6 +77,7 @@ def compose(
 
 def _load_the_rest(traces: Tracing) -> None:
     import_module("botocore.eventstream")
+    import_module("orchestrator.responses.handlers")
     traces.load()
 
 
