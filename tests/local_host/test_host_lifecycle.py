@@ -10,12 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from twin.local import lifecycle, state
+from twin.local.__main__ import parse
 from twin.local.options import CloudOptions
 from twin.local.processes import ProcessIdentity, ProcessRegister
 from twin.settings import load
@@ -196,3 +198,14 @@ def test_a_model_that_cannot_be_is_refused_before_anything_is_stopped(tmp_path: 
         "model backend is 'nonsense': expected extractive, openai:<url of an OpenAI-compatible server>, "
         "or transformers:<folder of a model>"
     )
+
+
+def test_the_command_line_carries_every_option(tmp_path: Path) -> None:
+    """A started cloud has the options that it was started with, those of the environment file included."""
+    environment = load(Path("environments/local.yaml"))
+    options = lifecycle.options_for(environment, tmp_path, 4570)
+    assert environment.local is not None
+    assert options.asynchronous_wake_seconds == environment.local.asynchronous_wake_seconds
+    chosen = CloudOptions(tmp_path.resolve(), 4571, "extractive", 1.0, 2.0, 0.25)
+    assert parse(lifecycle.arguments(chosen)) == chosen
+    assert lifecycle.describe(chosen) != lifecycle.describe(replace(chosen, asynchronous_wake_seconds=1.0))
