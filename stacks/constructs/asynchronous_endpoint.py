@@ -89,11 +89,6 @@ class AsynchronousEndpoint(Construct):
         configuration.node.add_dependency(execution_role.role)
         configuration.node.add_dependency(outcomes)
         alarms = [self._alarm(name, metric, text) for name, (metric, text) in _ALARMS.items()]
-        for alarm in alarms:
-            # SageMaker looks at them with the model's role.
-            execution_role.role.add_to_policy(
-                iam.PolicyStatement(actions=["cloudwatch:DescribeAlarms"], resources=[alarm.alarm_arn])
-            )
         self.endpoint = sagemaker.CfnEndpoint(
             self,
             "Endpoint",
@@ -108,13 +103,13 @@ class AsynchronousEndpoint(Construct):
             deployment_config=self._rollout(alarms),
         )
 
-    def metric(self, name: str, *, period: cdk.Duration, statistic: str = "Average") -> cloudwatch.Metric:
-        """A metric of the endpoint as a whole, such as its backlog."""
+    def metric(self, name: str, *, period: cdk.Duration) -> cloudwatch.Metric:
+        """The average of a metric of the endpoint as a whole, such as its backlog."""
         return cloudwatch.Metric(
             namespace="AWS/SageMaker",
             metric_name=name,
             dimensions_map={"EndpointName": self._names.async_endpoint},
-            statistic=statistic,
+            statistic="Average",
             period=period,
         )
 

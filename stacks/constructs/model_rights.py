@@ -71,16 +71,19 @@ class ModelRights(Construct):
                     conditions={"ArnEquals": vpc},
                 ),
                 _on_all(*_DESCRIBE_NETWORK, "ecr:GetAuthorizationToken"),
+                # SageMaker looks at the alarms of a deploy with the model's role; CloudWatch checks this
+                # against all alarms, also where one is named.
+                _on_all("cloudwatch:DescribeAlarms"),
                 _on_all("cloudwatch:PutMetricData", conditions=_METRICS),
             ],
         )
         acknowledge_wildcard(
             policy,
             "*",
-            risk="ecr:GetAuthorizationToken, ec2:Describe* and cloudwatch:PutMetricData know no resources, "
-            "and interfaces get their ids when they are made. The roles can read the shape of every network "
-            "in the account, write false metrics, and delete any interface of this network, which holds "
-            "only this environment's.",
+            risk="ecr:GetAuthorizationToken, ec2:Describe*, cloudwatch:DescribeAlarms and "
+            "cloudwatch:PutMetricData know no resources, and interfaces get their ids when they are made. "
+            "The roles can read the alarms and the shape of every network in the account, write false metrics, "
+            "and delete any interface of this network, which holds only this environment's.",
         )
         return policy
 

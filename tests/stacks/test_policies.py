@@ -20,6 +20,7 @@ WILDCARD_ACTIONS = {
     "ec2:DescribeVpcs",
     "ec2:UnassignPrivateIpAddresses",
     "ecr:GetAuthorizationToken",
+    "cloudwatch:DescribeAlarms",
     "cloudwatch:PutMetricData",
     "logs:CreateLogDelivery",
     "logs:CreateLogGroup",
