@@ -82,8 +82,8 @@ class ModelRights(Construct):
             "*",
             risk="ecr:GetAuthorizationToken, ec2:Describe*, cloudwatch:DescribeAlarms and "
             "cloudwatch:PutMetricData know no resources, and interfaces get their ids when they are made. "
-            "The roles can read the alarms and the shape of every network in the account, write false metrics, "
-            "and delete any interface of this network, which holds only this environment's.",
+            "The roles can read the alarms and the shape of every network in the account, write false "
+            "metrics, and delete any interface of this network, which holds only this environment's.",
         )
         return policy
 
