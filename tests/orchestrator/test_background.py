@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -363,6 +364,35 @@ async def test_without_an_asynchronous_endpoint_there_are_no_background_response
         )
     answered = await harness.request("POST", "/v1/responses", json={"model": MODEL, "input": "Hi"})
     assert answered.status_code == 200
+
+
+async def test_a_client_that_leaves_does_not_stop_what_was_begun(harness: Harness) -> None:
+    """Half a job would be worse than one that nobody fetches."""
+    gone, body = asyncio.Event(), {"model": MODEL, "input": "Why?", "background": True}
+    incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    incoming.put_nowait({"type": "http.request", "body": json.dumps(body).encode(), "more_body": False})
+
+    async def leave(name: str) -> None:
+        if name == "submit":
+            incoming.put_nowait({"type": "http.disconnect"})
+            gone.set()
+            await asyncio.sleep(0)
+
+    async def send(_: Any) -> None:
+        pass
+
+    harness.jobs.calls.before = leave
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/responses",
+        "query_string": b"",
+        "headers": [],
+    }
+    await harness.app(scope, incoming.get, send)
+    assert gone.is_set()
+    [record] = harness.jobs.table.records("local")
+    assert record["submitted"] is True
 
 
 async def test_accepting_is_counted_apart_from_answering(harness: Harness) -> None:

@@ -16,9 +16,17 @@ import httpx
 import pytest
 from openai import OpenAI
 
-from tests.orchestrator.aws_stub import AwsStub, Reply, json_reply, payload_part, vllm_stream
+from tests.orchestrator.aws_stub import (
+    AwsStub,
+    Reply,
+    error_reply,
+    json_reply,
+    payload_part,
+    vllm_stream,
+)
 from tests.orchestrator.fakes import CHUNKS, MODEL, VARIABLES
 from tests.orchestrator.serving import serve
+from tests.orchestrator.test_job_adapters import ACCEPTED
 from tests.orchestrator.test_search_contract import VECTORS
 
 ROOT = Path(__file__).parents[2]
@@ -118,6 +126,34 @@ def test_the_deployed_process_answers_from_sources(layer: str) -> None:
         "/endpoints/twin-test-realtime/invocations-response-stream",
     ]
     assert "<sources>" in stub.calls[1].body["messages"][0]["content"]
+
+
+def test_the_deployed_process_accepts_a_background_response(layer: str) -> None:
+    """Each of the real adapters reaches its service, with the environment's names."""
+    stub = AwsStub()
+    stub.script(
+        json_reply({"vectors": VECTORS}),
+        json_reply({}),
+        ACCEPTED,
+        error_reply(400, "ConditionalCheckFailedException"),
+        json_reply({}),
+    )
+    with (
+        serve(stub) as aws,
+        running(variables(aws, PYTHONPATH=layer)) as url,
+        OpenAI(base_url=f"{url}/v1", api_key="key", max_retries=0) as client,
+    ):
+        response = client.responses.create(model=MODEL, input="What are copies?", background=True)
+    assert response.status == "queued"
+    search, put, submit, change, get = stub.calls
+    assert search.path == "/QueryVectors"
+    assert submit.path == "/endpoints/twin-test-asynchronous/async-invocations"
+    assert submit.headers["x-amzn-sagemaker-inference-id"] == f"local:{response.id}"
+    assert "<sources>" in submit.body["messages"][0]["content"]
+    for call, operation in ((put, "PutItem"), (change, "UpdateItem"), (get, "GetItem")):
+        assert call.headers["x-amz-target"] == f"DynamoDB_20120810.{operation}"
+        assert call.body["TableName"] == "jobs"
+    assert put.body["Item"]["id"] == {"S": response.id}
 
 
 @pytest.mark.parametrize(("fallback", "status"), [("fail", 503), ("ungrounded", 200)])

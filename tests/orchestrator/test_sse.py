@@ -81,5 +81,9 @@ def test_an_event_is_one_line() -> None:
     assert event({"text": "one\ntwo é"}) == 'data: {"text":"one\\ntwo é"}\n\n'.encode()
 
 
+def test_an_event_may_have_a_name() -> None:
+    assert event({"a": 1}, "response.created") == b'event: response.created\ndata: {"a":1}\n\n'
+
+
 def test_half_a_surrogate_pair_does_not_break_the_stream() -> None:
     assert event({"text": "\ud83d"}) == b'data: {"text":"?"}\n\n'

@@ -81,6 +81,20 @@ def test_a_completion_is_counted(record: Record, capsys: pytest.CaptureFixture[s
     assert metrics["request_id"] == "req_1"
 
 
+def test_an_accepted_background_response_is_counted_apart(
+    record: Record, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its time is not that of an answer, and would hide how long those take."""
+    record.path, record.background = "/v1/responses", True
+    log, metrics = ended(record, capsys)
+    assert log["background"] is True
+    [directive] = metrics["_aws"]["CloudWatchMetrics"]
+    assert {metric["Name"]: metric["Unit"] for metric in directive["Metrics"]} == {
+        "BackgroundRequests": "Count",
+        "AcceptTime": "Milliseconds",
+    }
+
+
 def test_a_failure_is_a_warning_with_its_cause(record: Record, capsys: pytest.CaptureFixture[str]) -> None:
     failure = NoCapacityError()
     failure.__cause__ = ValueError("no capacity at arn:x")
