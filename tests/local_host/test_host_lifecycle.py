@@ -202,7 +202,7 @@ def test_a_model_that_cannot_be_is_refused_before_anything_is_stopped(tmp_path: 
 
 def test_the_command_line_carries_every_option(tmp_path: Path) -> None:
     """A started cloud has the options that it was started with, those of the environment file included."""
-    environment = load(Path("environments/local.yaml"))
+    environment = load(Path(__file__).parents[2] / "environments" / "local.yaml")
     options = lifecycle.options_for(environment, tmp_path, 4570)
     assert environment.local is not None
     assert options.asynchronous_wake_seconds == environment.local.asynchronous_wake_seconds
