@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 import openai
 import pytest
 import urllib3
+from jobtable import ids, records
 
-from stacks.naming import Outputs
+from stacks.naming import VARIANT, Outputs
+from tests.e2e.receiver import Receiver, receiving
 from twin.corpus import Buckets, SyncReport, sync
 from twin.deployment.bring_up import LocalDeployment
 from twin.deployment.connection import Connection
@@ -92,6 +94,90 @@ class DeployedTwin:
         finally:
             self._scale(1)
 
+    @property
+    def async_endpoint(self) -> str:
+        """Name of the asynchronous endpoint, for faults."""
+        return self.deployment.names.async_endpoint
+
+    @property
+    def lines_per_shard(self) -> int:
+        batch = load(ROOT / "environments" / "local.yaml").batch
+        assert batch is not None
+        return batch.lines_per_shard
+
+    def until_idle(self) -> None:
+        """Wait until the asynchronous endpoint has nothing queued or in work."""
+        deadline = time.monotonic() + 60
+        while self._backlog():
+            assert time.monotonic() < deadline, "the asynchronous endpoint is still busy"
+            time.sleep(0.1)
+
+    def _backlog(self) -> int:
+        load = urllib3.request("GET", f"{self.url}/_local/load").json()
+        return sum(int(entry.get("backlog", 0)) for entry in load.values())
+
+    @contextmanager
+    def asynchronous_at_zero(self) -> Iterator[None]:
+        """Release the last instance of the asynchronous endpoint, as scaling in does."""
+        sagemaker = self.deployment.target.client("sagemaker")
+        variant = {"VariantName": VARIANT, "DesiredInstanceCount": 0}
+        sagemaker.update_endpoint_weights_and_capacities(
+            EndpointName=self.async_endpoint, DesiredWeightsAndCapacities=[variant]
+        )
+        waiter = sagemaker.get_waiter("endpoint_in_service")
+        waiter.wait(EndpointName=self.async_endpoint, WaiterConfig={"Delay": 1, "MaxAttempts": 20})
+        yield
+
+    def make_due(self, job: str) -> None:
+        """Let the sweeper look at a job the next time it runs, and run it."""
+        target = self.deployment.target
+        table = self.deployment.output("storage", Outputs.JOBS_TABLE)
+        dynamodb = target.client("dynamodb")
+        items = dynamodb.scan(TableName=table, ConsistentRead=True)["Items"]
+        (record,) = [records.from_item(item) for item in items if item["id"]["S"] == job]
+        dynamodb.update_item(**records.change(table, record["owner"], job, fields={"due_at": 0}))
+        target.client("lambda").invoke(FunctionName=self._function("jobs", "Sweeper"))
+
+    def _function(self, stack: str, construct: str) -> str:
+        """Name of a stack's function."""
+        described = self.deployment.target.client("cloudformation").describe_stack_resources(
+            StackName=self.deployment.names.stack(stack)
+        )
+        (name,) = [
+            resource["PhysicalResourceId"]
+            for resource in described["StackResources"]
+            if resource["ResourceType"] == "AWS::Lambda::Function"
+            and resource["LogicalResourceId"].startswith(construct)
+        ]
+        return str(name)
+
+    def webhook_secret(self, client: str) -> str:
+        name = self.deployment.names.webhook_secret(client)
+        return str(
+            self.deployment.target.client("secretsmanager").get_secret_value(SecretId=name)["SecretString"]
+        )
+
+    @contextmanager
+    def transform_fault(self, kind: str, **order: object) -> Iterator[None]:
+        """Order the next transform job to fail."""
+        with self.fault(kind, job=self.deployment.names.transform_job_prefix, **order):
+            yield
+
+    def transform_job(self, batch: str) -> str:
+        """Name of the transform job of a batch, once it runs."""
+        sagemaker = self.deployment.target.client("sagemaker")
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            found = sagemaker.list_transform_jobs(NameContains=ids.digits(batch))["TransformJobSummaries"]
+            if found:
+                return str(found[0]["TransformJobName"])
+            time.sleep(0.1)
+        pytest.fail(f"{batch} has no transform job")
+
+    def transform_status(self, job: str) -> str:
+        sagemaker = self.deployment.target.client("sagemaker")
+        return str(sagemaker.describe_transform_job(TransformJobName=job)["TransformJobStatus"])
+
     def _scale(self, copies: int) -> None:
         sagemaker = self.deployment.target.client("sagemaker")
         name = self.deployment.names.inference_component
@@ -146,3 +232,11 @@ def twin(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int])
         yield deployed
     finally:
         lifecycle.stop(state)
+
+
+@pytest.fixture
+def receiver(twin: DeployedTwin) -> Iterator[Receiver]:
+    """The server of the client `subscriber`, at the address that the environment file names."""
+    webhooks = load(ROOT / "environments" / "local.yaml").jobs.webhooks
+    with receiving(urllib3.util.parse_url(webhooks["subscriber"]).port or 80) as server:
+        yield server
