@@ -37,14 +37,10 @@ class RealtimeStack(TwinStack):
         rights.grant_weights(role.role)
         role.allow_image(environment.model.image)
         role.allow_volume_encryption(key)
-        role.allow_logs(
-            [
-                encrypted_log_group(self, construct_id, settings=environment.logs, key=key, name=name)
-                for construct_id, name in zip(
-                    ("EndpointLogs", "ModelLogs"), self.names.model_log_groups, strict=True
-                )
-            ]
-        )
+        for construct_id, name in zip(
+            ("EndpointLogs", "ModelLogs"), self.names.model_log_groups, strict=True
+        ):
+            encrypted_log_group(self, construct_id, settings=environment.logs, key=key, name=name)
         endpoint = RealtimeEndpoint(
             self,
             "Endpoint",

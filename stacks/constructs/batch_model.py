@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 
 import aws_cdk as cdk
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
-from stacks.constructs.checks import acknowledge_wildcard
 from stacks.constructs.execution_role import ModelExecutionRole
 from stacks.constructs.hosted_model import vllm_environment
 from stacks.constructs.private_network import PrivateNetwork
-from stacks.naming import TRANSFORM_LOG_GROUP
 from twin.settings.batch import BatchSettings
 from twin.settings.model import ModelSettings
 
@@ -88,7 +85,6 @@ class BatchModel(Construct):
                 subnets=network.subnet_ids,
             ),
         )
-        _allow_log(execution_role.role)
         # Instances join and leave the network by the role's rights.
         resource.node.add_dependency(execution_role.role)
         self.name = resource.attr_model_name
@@ -100,21 +96,3 @@ def container_environment(model: ModelSettings, batch: BatchSettings) -> dict[st
     if batch.image.is_lmi:
         return lmi_environment(model, gpus, timeout_seconds=batch.invocation_timeout_seconds)
     return vllm_environment(model, gpus)
-
-
-def _allow_log(role: iam.Role) -> None:
-    """Allow making and writing to the log group that all transform jobs of the account share."""
-    group = cdk.Stack.of(role).format_arn(
-        service="logs",
-        resource="log-group",
-        resource_name=f"{TRANSFORM_LOG_GROUP}:*",
-        arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-    )
-    actions = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
-    role.add_to_policy(iam.PolicyStatement(actions=actions, resources=[group]))
-    acknowledge_wildcard(
-        role,
-        group,
-        risk="Streams are named after hosts that are not known before. The role can add lines to the log of "
-        "another transform job of the account, but read or remove none.",
-    )

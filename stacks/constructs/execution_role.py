@@ -6,10 +6,8 @@ from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from stacks.constructs.checks import acknowledge_wildcard
 from stacks.constructs.encryption_key import EncryptionKey
 from stacks.constructs.model_rights import ModelRights
 from twin.settings.batch import TransformImage
@@ -17,7 +15,7 @@ from twin.settings.model import ContainerImage
 
 
 class ModelExecutionRole(Construct):
-    """Pull the image, read the weights, attach to the network, write logs; nothing else.
+    """Pull the image, read the weights, attach to the network, write logs and metrics; nothing else.
 
     What has no resource to name comes from the policy that all such roles share.
     """
@@ -51,30 +49,6 @@ class ModelExecutionRole(Construct):
         self._allow(["s3:ListBucket"], [bucket_arn])
         if kms_key_arn is not None:
             self._allow(["kms:Decrypt"], [kms_key_arn])
-
-    def allow_logs(self, groups: list[logs.LogGroup]) -> None:
-        """Allow writing to log groups that exist already."""
-        for group in groups:
-            group.grant(self.role, "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents")
-
-    def allow_shared_log(self, name: str) -> None:
-        """Allow making and writing to a log group that jobs of the whole account share."""
-        group = self._stack.format_arn(
-            service="logs",
-            resource="log-group",
-            resource_name=f"{name}:*",
-            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-        )
-        self._allow(
-            ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
-            [group],
-        )
-        acknowledge_wildcard(
-            self.role,
-            group,
-            risk="Streams are named after hosts that are not known before. The role can add lines to the log "
-            "of another job of the account, but read or remove none.",
-        )
 
     def allow_volume_encryption(self, key: EncryptionKey) -> None:
         """Allow attaching encrypted volumes; the service, not the role's holder, uses the grant."""

@@ -21,6 +21,12 @@ _DESCRIBE_NETWORK = (
     "ec2:DescribeSubnets",
     "ec2:DescribeVpcs",
 )
+_WRITE_LOGS = (
+    "logs:CreateLogGroup",
+    "logs:CreateLogStream",
+    "logs:DescribeLogStreams",
+    "logs:PutLogEvents",
+)
 _METRICS = {"StringLike": {"cloudwatch:namespace": ["AWS/SageMaker", "/aws/sagemaker/*"]}}
 
 
@@ -49,7 +55,7 @@ class ModelRights(Construct):
         )
 
     def grant(self, role: iam.Role) -> None:
-        """Allow attaching to the network, signing in to the registry of images, writing hosts' metrics."""
+        """Allow attaching to the network, signing in to the registry of images, writing metrics and logs."""
         role.add_managed_policy(self._hosting)
 
     def grant_weights(self, role: iam.Role) -> None:
@@ -75,15 +81,17 @@ class ModelRights(Construct):
                 # against all alarms, also where one is named.
                 _on_all("cloudwatch:DescribeAlarms"),
                 _on_all("cloudwatch:PutMetricData", conditions=_METRICS),
+                # Transform jobs share a log group of the account, in which streams are named after hosts.
+                _on_all(*_WRITE_LOGS),
             ],
         )
         acknowledge_wildcard(
             policy,
             "*",
-            risk="ecr:GetAuthorizationToken, ec2:Describe*, cloudwatch:DescribeAlarms and "
-            "cloudwatch:PutMetricData know no resources, and interfaces get their ids when they are made. "
-            "The roles can read the alarms and the shape of every network in the account, write false "
-            "metrics, and delete any interface of this network, which holds only this environment's.",
+            risk="These actions know no resource, or one that has no name before it is made. The roles can "
+            "read the alarms and the shape of every network in the account, write false metrics and lines "
+            "of logs, and delete any interface of this network, which holds only this environment's. They "
+            "read no log, and containers, being isolated, never hold them.",
         )
         return policy
 

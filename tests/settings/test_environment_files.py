@@ -57,7 +57,7 @@ def test_only_local_has_a_local_section() -> None:
 
 def test_local_has_a_roomy_client_and_one_that_is_soon_over_quota() -> None:
     api = load(FOLDER / "local.yaml").api
-    assert set(api.clients) == {"demo", "trial"}
+    assert set(api.clients) == {"demo", "trial", "subscriber"}
     assert api.tiers[api.clients["trial"]].quota_per_day <= 10
     assert api.tiers[api.clients["demo"]].quota_per_day >= 100_000
 

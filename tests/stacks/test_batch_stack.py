@@ -228,11 +228,6 @@ def test_execution_role_pulls_the_batch_image_alone(synthesis: Synthesis) -> Non
     assert pull["Resource"].endswith(f":repository/{settings(synthesis).image.repository}")
 
 
-def test_execution_role_writes_the_log_of_transform_jobs(synthesis: Synthesis) -> None:
-    write = with_action(synthesis.batch.statements("ExecutionRole/Role"), "logs:PutLogEvents")
-    assert write["Resource"].endswith(":log-group:/aws/sagemaker/TransformJobs:*")
-
-
 @pytest.mark.parametrize("path", ["Steps", "Augment"])
 def test_functions_have_time_and_memory(synthesis: Synthesis, path: str) -> None:
     function = synthesis.batch.at(f"{path}/Function")

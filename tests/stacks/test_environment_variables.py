@@ -26,7 +26,17 @@ COMMON = {
 def variables(synthesis: Synthesis, noun: str, path: str) -> dict[str, str]:
     """A function's variables, with a name in place of what only CloudFormation knows."""
     found: dict[str, Any] = synthesis.templates[noun].at(f"{path}/Function")["Environment"]["Variables"]
-    return {name: value if isinstance(value, str) else "known-at-deploy" for name, value in found.items()}
+    return {name: text(value) for name, value in found.items()}
+
+
+def text(value: Any) -> str:
+    match value:
+        case str():
+            return value
+        case {"Fn::Join": ["", list(parts)]}:
+            return "".join(map(text, parts))
+        case _:
+            return "known-at-deploy"
 
 
 def test_orchestrator_reads_what_the_template_sets(synthesis: Synthesis) -> None:
@@ -82,6 +92,14 @@ def test_functions_of_batches_read_what_the_template_sets(
     assert model.read(given).twin_environment == synthesis.environment.name
 
 
+def test_functions_know_the_webhooks_of_the_settings(synthesis: Synthesis) -> None:
+    webhooks = synthesis.environment.jobs.webhooks
+    notifier = jobs.WebhooksEnvironment.read(variables(synthesis, "jobs", "Notifier"))
+    assert {client: webhook.url for client, webhook in notifier.webhooks.items()} == webhooks
+    clients = json.loads(variables(synthesis, "api", "Orchestrator")["WEBHOOK_CLIENTS"])
+    assert set(clients.values()) == set(webhooks)
+
+
 def test_orchestrator_knows_how_jobs_run(synthesis: Synthesis) -> None:
     given, settings = variables(synthesis, "api", "Orchestrator"), synthesis.environment
     assert settings.asynchronous is not None
@@ -101,8 +119,7 @@ def test_orchestrators_model_accepts_an_environment_with_realtime_alone(
 ) -> None:
     template = compose(prod, {"asynchronous": None, "batch": None})["api"]
     found = template.at("Orchestrator/Function")["Environment"]["Variables"]
-    given = {name: value if isinstance(value, str) else "known-at-deploy" for name, value in found.items()}
-    read = orchestrator.Environment.read(given)
+    read = orchestrator.Environment.read({name: text(value) for name, value in found.items()})
     assert read.async_endpoint_name == read.batch_state_machine_arn == ""
     assert read.async_request_ttl_seconds is None
 

@@ -12,6 +12,7 @@ from stacks.bundles import Bundles
 from tests.stacks.composition import Compose
 from tests.stacks.synthesis import Synthesis, flags
 from tests.stacks.templates import Template, as_list, with_action
+from tests.stacks.test_checks import MOST_ACKNOWLEDGEMENTS, acknowledged
 from tests.stacks.test_functions import FUNCTIONS, LIMIT
 from twin.settings.jobs import MOST_WEBHOOKS, JobSettings
 from twin.settings.persona import MAX_PERSONA_BYTES
@@ -117,12 +118,12 @@ def test_without_batches_nobody_may_start_one(prod: Synthesis, compose: Compose)
         assert variables["BATCH_STATE_MACHINE_ARN"] == ""
 
 
-def test_no_webhook_means_no_secret_and_no_right_to_read_one(synthesis: Synthesis) -> None:
-    assert not synthesis.environment.jobs.webhooks
-    assert "secretsmanager" not in synthesis.jobs.text()
-    variables = synthesis.jobs.at("Notifier/Function")["Environment"]["Variables"]
+def test_no_webhook_means_no_secret_and_no_right_to_read_one(prod: Synthesis) -> None:
+    assert not prod.environment.jobs.webhooks
+    assert "secretsmanager" not in prod.jobs.text()
+    variables = prod.jobs.at("Notifier/Function")["Environment"]["Variables"]
     assert variables["WEBHOOKS"] == "{}"
-    orchestrator = synthesis.api.at("Orchestrator/Function")["Environment"]["Variables"]
+    orchestrator = prod.api.at("Orchestrator/Function")["Environment"]["Variables"]
     assert orchestrator["WEBHOOK_CLIENTS"] == "{}"
 
 
@@ -185,7 +186,14 @@ def length(value: object) -> int:
             return 110
 
 
-def test_an_environment_with_webhooks_has_no_finding(prod: Synthesis, bundles: Bundles) -> None:
+def test_an_environment_with_webhooks_has_no_finding_and_one_acknowledgement_for_all(
+    prod: Synthesis, bundles: Bundles
+) -> None:
+    webhooks = dict.fromkeys(prod.environment.api.clients, "https://example.com/")
     root = cdk.App(context=flags(), analytics_reporting=False)
-    application.compose(root, prod.environment.model_copy(update={"jobs": TOLD}), bundles)
+    settings = {"jobs": JobSettings(webhooks=webhooks)}
+    application.compose(root, prod.environment.model_copy(update=settings), bundles)
     root.synth()
+    nag = [rule for _, rule, _ in acknowledged(root) if "AwsSolutions-" in rule]
+    assert len(nag) <= MOST_ACKNOWLEDGEMENTS
+    assert len([rule for rule in nag if "SMG4" in rule]) == 1
