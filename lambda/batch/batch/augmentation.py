@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jobtable import keys
@@ -110,7 +110,7 @@ class Augmenter:
                 context.write(encode({**known, "error": error.body()}))
                 yield False
             else:
-                context.write(encode({**known, "about": _about(prompt)}))
+                context.write(encode({**known, "about": prompt.about_sources}))
                 yield True
 
     def _prompt(self, request: ChatRequest, found: Found) -> Prompt:
@@ -123,9 +123,7 @@ class Augmenter:
 
     def _encode(self, number: int, request: ChatRequest, prompt: Prompt) -> bytes:
         """The line of the transform job's input. One that is too long would fail the whole job."""
-        name, length = prompt.output_limit
-        body = {**request.passed_on(), "messages": prompt.messages, name: length}
-        encoded = encode({"line": number, "body": body})
+        encoded = encode({"line": number, "body": prompt.body(request)})
         if len(encoded) > self._prompting.max_line_bytes:
             message = (
                 f"with its sources the request takes {len(encoded)} bytes; "
@@ -133,14 +131,3 @@ class Augmenter:
             )
             raise LineError("request_too_large", message)
         return encoded
-
-
-def _about(prompt: Prompt) -> dict[str, Any]:
-    """The answer's fields beside OpenAI's, numbered as the prompt numbers the sources."""
-    return {
-        "citations": [source.url or source.document_id for source in prompt.sources],
-        "search_results": [
-            {"index": index, **asdict(source)} for index, source in enumerate(prompt.sources, start=1)
-        ],
-        "grounded": prompt.grounded,
-    }

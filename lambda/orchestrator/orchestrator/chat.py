@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from prompting.errors import ModelNotFoundError
@@ -61,7 +61,7 @@ class Chat:
     async def prepare(self, request: ChatRequest, record: Record) -> Prepared:
         """Return what the model is to be asked. Raises `ApiError`."""
         prompt = await self._prompt(request, record)
-        return Prepared(self._body(request, prompt), _about_sources(prompt))
+        return Prepared(prompt.body(request), prompt.about_sources)
 
     async def complete(self, request: ChatRequest, record: Record) -> dict[str, Any]:
         """Return the chat completion. Raises `ApiError`."""
@@ -122,10 +122,6 @@ class Chat:
         found = await self._adapters.retriever.search(text, top_k, retrieval.filter)
         return [source for source in found if source.score >= self._environment.retrieval_min_score]
 
-    def _body(self, request: ChatRequest, prompt: Prompt) -> dict[str, Any]:
-        name, length = prompt.output_limit
-        return {**request.passed_on(), "messages": prompt.messages, name: length}
-
     async def _chunks(
         self, request: ChatRequest, prompt: dict[str, Any], record: Record
     ) -> AsyncGenerator[dict[str, Any], None]:
@@ -154,14 +150,3 @@ async def _with_first(
         yield first
         async for chunk in rest:
             yield chunk
-
-
-def _about_sources(prompt: Prompt) -> dict[str, Any]:
-    """The response's fields beside OpenAI's: numbered as the prompt numbers them, and as the answer cites."""
-    return {
-        "citations": [source.url or source.document_id for source in prompt.sources],
-        "search_results": [
-            {"index": index, **asdict(source)} for index, source in enumerate(prompt.sources, start=1)
-        ],
-        "grounded": prompt.grounded,
-    }

@@ -6,7 +6,7 @@ Texts come from the persona in the environment and from the files in `templates/
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from string import Template
@@ -50,6 +50,22 @@ class Prompt:
     @property
     def grounded(self) -> bool:
         return bool(self.sources)
+
+    @property
+    def about_sources(self) -> dict[str, Any]:
+        """The response's fields beside OpenAI's; sources have the numbers by which the answer cites them."""
+        return {
+            "citations": [source.url or source.document_id for source in self.sources],
+            "search_results": [
+                {"index": index, **asdict(source)} for index, source in enumerate(self.sources, start=1)
+            ],
+            "grounded": self.grounded,
+        }
+
+    def body(self, request: ChatRequest) -> dict[str, Any]:
+        """What the model is asked: the request's own fields, these messages, and the limit of the answer."""
+        name, length = self.output_limit
+        return {**request.passed_on(), "messages": self.messages, name: length}
 
 
 @cache
