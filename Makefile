@@ -75,7 +75,7 @@ pytest: setup  ## Run the tests alone: make pytest [ARGS="tests/stacks -k prod"]
 lint: setup  ## ruff, import-linter, mypy --strict, generated documents
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@PYTHONPATH=.:lambda/orchestrator:lambda/authorizer:lambda/ingestion:lambda/jobtable:lambda/jobs:lambda/batch:lambda/prompting:lambda/retrieval $(BIN)/lint-imports --no-logo
+	@PYTHONPATH=.:lambda/orchestrator:lambda/authorizer:lambda/ingestion:lambda/jobtable:lambda/jobs:lambda/batch:lambda/prompting:lambda/redelivery:lambda/retrieval $(BIN)/lint-imports --no-logo
 	@$(BIN)/mypy
 	@$(BIN)/python docs/generate_settings.py --check
 

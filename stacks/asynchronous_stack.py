@@ -64,7 +64,8 @@ class AsynchronousStack(TwinStack):
             execution_role=self._execution_role(rights, outcomes),
         )
         BacklogScaling(self, "Scaling", names=self.names, settings=asynchronous, endpoint=endpoint)
-        outcomes.outcomes.feed(self._recorder(bundles, webhooks), batch_size=_OUTCOMES_PER_BATCH)
+        recorder = self._recorder(bundles, outcomes.outcomes, webhooks)
+        outcomes.outcomes.feed(recorder, batch_size=_OUTCOMES_PER_BATCH)
 
     def _execution_role(self, rights: ModelRights, outcomes: OutcomeFeed) -> ModelExecutionRole:
         storage, model = self._storage, self._environment.model
@@ -78,7 +79,7 @@ class AsynchronousStack(TwinStack):
         outcomes.grant_publish(role.role)
         return role
 
-    def _recorder(self, bundles: Bundles, webhooks: JobQueue) -> PythonFunction:
+    def _recorder(self, bundles: Bundles, outcomes: JobQueue, webhooks: JobQueue) -> PythonFunction:
         storage = self._storage
         recorder = PythonFunction(
             self,
@@ -93,6 +94,7 @@ class AsynchronousStack(TwinStack):
             variables={
                 "JOBS_TABLE_NAME": storage.jobs.name,
                 "EXCHANGE_BUCKET_NAME": storage.exchange.name,
+                "OUTCOME_QUEUE_URL": outcomes.queue_url,
                 "WEBHOOK_QUEUE_URL": webhooks.queue_url,
             },
         )

@@ -48,6 +48,7 @@ class IngestionStack(TwinStack):
                 "EXCHANGE_BUCKET_NAME": storage.exchange.name,
                 "VECTOR_BUCKET_NAME": storage.vectors.bucket_name,
                 "VECTOR_INDEX_NAME": storage.vectors.index_name,
+                "CHANGE_QUEUE_URL": storage.changes.queue.queue_url,
                 "DEAD_LETTER_QUEUE_URL": storage.changes.dead_letters.queue_url,
             },
         )

@@ -22,7 +22,9 @@ from stacks.naming import Outputs
 from stacks.storage_stack import StorageStack
 from twin.settings import Environment
 
-_WEBHOOK_ATTEMPTS = 8
+_WEBHOOK_ATTEMPTS = 14
+"""The pauses double from 15 seconds to an hour: a receiver may be away for six hours."""
+
 _WEBHOOK_TIMEOUT = cdk.Duration.seconds(90)
 _WEBHOOKS_PER_BATCH = 5
 """Each may take 10 seconds; so a batch ends within the function's time."""

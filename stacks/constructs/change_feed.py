@@ -11,7 +11,9 @@ from constructs import Construct
 from stacks.constructs.encryption_key import EncryptionKey
 from stacks.constructs.object_bucket import ObjectBucket
 
-_ATTEMPTS = 3
+_ATTEMPTS = 20
+"""What fails comes again after 10 seconds, 20, 40 and so on to 4 minutes: for an hour in all."""
+
 _EVENTS = ("s3:ObjectCreated:*", "s3:ObjectRemoved:*")
 
 

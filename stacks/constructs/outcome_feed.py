@@ -10,7 +10,8 @@ from constructs import Construct
 from stacks.constructs.encryption_key import EncryptionKey
 from stacks.constructs.job_queue import JobQueue
 
-_ATTEMPTS = 8
+_ATTEMPTS = 14
+"""What fails comes again after 5 seconds, 10, 20 and so on to 10 minutes: for an hour in all."""
 
 
 class OutcomeFeed(Construct):

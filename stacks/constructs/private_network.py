@@ -68,7 +68,11 @@ _FUNCTION_SERVICES = (
             "s3vectors:QueryVectors",
         ),
     ),
-    _Service("Sqs", ec2.InterfaceVpcEndpointAwsService.SQS, ("sqs:SendMessage",)),
+    _Service(
+        "Sqs",
+        ec2.InterfaceVpcEndpointAwsService.SQS,
+        ("sqs:ChangeMessageVisibility", "sqs:SendMessage"),
+    ),
 )
 _BATCH_SERVICES = (
     _Service(

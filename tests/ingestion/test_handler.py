@@ -13,6 +13,7 @@ import pytest
 from tests.ingestion.fakes import World
 from tests.ingestion.test_events import notification
 from tests.ingestion.variables import VARIABLES
+from tests.redelivery.fakes import FakeDeliveries
 
 SECRET = "the text of a document"
 
@@ -31,24 +32,35 @@ class Context:
 
 
 @pytest.fixture
-def module(monkeypatch: pytest.MonkeyPatch, world: World, capsys: pytest.CaptureFixture[str]) -> ModuleType:
+def deliveries() -> FakeDeliveries:
+    return FakeDeliveries()
+
+
+@pytest.fixture
+def module(
+    monkeypatch: pytest.MonkeyPatch,
+    world: World,
+    deliveries: FakeDeliveries,
+    capsys: pytest.CaptureFixture[str],
+) -> ModuleType:
     """The handler's module, on stores and an encoder in memory, logging to what `capsys` reads."""
     for name, value in VARIABLES.items():
         monkeypatch.setenv(name, value)
     module = importlib.reload(importlib.import_module("ingestion.handler"))
     monkeypatch.setattr(module, "stores", world.stores)
     monkeypatch.setattr(module, "encoder", lambda: world.encoder)
+    monkeypatch.setattr(module, "deliveries", lambda: deliveries)
     return module
 
 
-def event(*bodies: str) -> dict[str, Any]:
+def event(*bodies: str, receives: int = 1) -> dict[str, Any]:
     arn = "arn:aws:sqs:us-east-1:000000000000:corpus-changes"
     records = [
         {
             "messageId": f"message-{number}",
-            "receiptHandle": "r",
+            "receiptHandle": f"receipt-{number}",
             "body": body,
-            "attributes": {},
+            "attributes": {"ApproximateReceiveCount": str(receives)},
             "messageAttributes": {},
             "md5OfBody": "",
             "eventSource": "aws:sqs",
@@ -109,6 +121,23 @@ def test_only_the_failed_message_comes_again(
     assert failure.__dict__["message_id"] == "message-0"
     assert failure.exc_info is not None
     assert str(failure.exc_info[1]) == "slow down"
+
+
+def test_a_failed_message_comes_again_soon(
+    module: ModuleType, world: World, deliveries: FakeDeliveries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waits for a document gives up after five minutes without progress."""
+    world.corpus.put("a.md", "Words.")
+
+    def throttle(_: Any) -> None:
+        raise ConnectionError("slow down")
+
+    monkeypatch.setattr(world.vectors, "put", throttle)
+    for receives in (1, 3, 20):
+        module.handler(event("{}", notification("a.md"), receives=receives), Context())
+    pauses = [seconds for receipt, seconds in deliveries.postponed if receipt == "receipt-1"]
+    first, third, last = pauses
+    assert (7 <= first <= 13, 30 <= third <= 50, 180 <= last <= 240) == (True, True, True)
 
 
 def test_a_message_that_is_no_event_fails_alone(module: ModuleType, world: World) -> None:

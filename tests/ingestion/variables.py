@@ -10,5 +10,6 @@ VARIABLES = {
     "EXCHANGE_BUCKET_NAME": "exchange",
     "VECTOR_BUCKET_NAME": "vectors",
     "VECTOR_INDEX_NAME": "corpus",
+    "CHANGE_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/000000000000/changes",
     "DEAD_LETTER_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/000000000000/dead-letters",
 }

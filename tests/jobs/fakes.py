@@ -127,14 +127,6 @@ class FakeTransforms:
         return False
 
 
-class FakeDeliveries:
-    def __init__(self) -> None:
-        self.postponed: list[tuple[str, int]] = []
-
-    def postpone(self, receipt: str, seconds: int) -> None:
-        self.postponed.append((receipt, seconds))
-
-
 class FakeSecrets:
     def __init__(self, **secrets: str) -> None:
         self.secrets = secrets

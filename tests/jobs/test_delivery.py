@@ -9,10 +9,8 @@ from collections.abc import Mapping
 
 import openai
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from jobs import signature
-from jobs.delivery import BadEventError, Courier, NotDeliveredError, body_of, pause, read
+from jobs.delivery import BadEventError, Courier, NotDeliveredError, body_of, read
 from jobs.environment import Webhook
 from jobs.http import NoAnswerError
 from jobtable import events, ids
@@ -148,17 +146,3 @@ def test_an_event_is_read_from_a_message() -> None:
 def test_anything_else_is_refused(body: str) -> None:
     with pytest.raises(BadEventError, match=r"^not an event: "):
         read(body)
-
-
-@pytest.mark.parametrize(
-    ("receives", "seconds"), [(1, 15), (2, 30), (3, 60), (5, 240), (8, 1_920), (9, 3_600), (1_000, 3_600)]
-)
-def test_pauses_double_up_to_an_hour(receives: int, seconds: int) -> None:
-    assert pause(receives, 0.5) == seconds
-
-
-@given(st.integers(1, 10_000), st.floats(0, 1))
-def test_a_pause_is_within_a_quarter_of_its_middle_and_at_most_an_hour(receives: int, chance: float) -> None:
-    middle = pause(receives, 0.5)
-    found = pause(receives, chance)
-    assert 0.75 * middle - 1 <= found <= min(3_600, 1.25 * middle + 1)

@@ -15,10 +15,11 @@ from jobtable import events
 from jobtable.ids import digits
 
 from tests.jobs import variables
-from tests.jobs.fakes import FakeDeliveries, FakeSecrets
+from tests.jobs.fakes import FakeSecrets
 from tests.jobs.lambda_events import Context, emitted, messages
 from tests.jobs.receivers import Receiver, receiver
 from tests.jobs.simulation import ENDS, KINDS, OWNER, TTL_SECONDS, Simulation
+from tests.redelivery.fakes import FakeDeliveries
 
 SECRET = "a secret that nobody guesses"
 NONE: dict[str, Any] = {"batchItemFailures": []}
@@ -47,9 +48,12 @@ def load(monkeypatch: pytest.MonkeyPatch, world: Simulation, capsys: pytest.Capt
 
 
 @pytest.fixture
-def outcomes(load: Load, world: Simulation, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def outcomes(
+    load: Load, world: Simulation, deliveries: FakeDeliveries, monkeypatch: pytest.MonkeyPatch
+) -> ModuleType:
     module = load("jobs.outcomes", variables.OUTCOMES)
     monkeypatch.setattr(module, "stores", world.stores)
+    monkeypatch.setattr(module, "deliveries", lambda: deliveries)
     return module
 
 
@@ -133,6 +137,16 @@ def test_only_the_messages_that_failed_come_again(
     assert [record.__dict__["message_id"] for record in failures] == ["message-0", "message-1"]
 
 
+def test_a_message_that_failed_comes_again_within_seconds_and_then_later_and_later(
+    outcomes: ModuleType, world: Simulation, deliveries: FakeDeliveries
+) -> None:
+    world.finish(world.submit(), "completed", readable=False)
+    for receives in (1, 2, 9):
+        outcomes.handler(messages(world.queue[0].body, receives=receives), Context())
+    first, second, last = (seconds for _, seconds in deliveries.postponed)
+    assert (3 <= first <= 7, 7 <= second <= 13, 450 <= last <= 600) == (True, True, True)
+
+
 def test_when_every_message_failed_all_come_again(outcomes: ModuleType) -> None:
     answer = outcomes.handler(messages("nonsense"), Context())
     assert answer == {"batchItemFailures": [{"itemIdentifier": "message-0"}]}
@@ -141,7 +155,7 @@ def test_when_every_message_failed_all_come_again(outcomes: ModuleType) -> None:
 def test_a_missing_output_is_known_by_the_age_of_its_message(outcomes: ModuleType, world: Simulation) -> None:
     lost = world.submit()
     world.finish(lost, "missing")
-    world.now += 59
+    world.now += 29
     body = world.queue[0].body
     assert outcomes.handler(messages(body, sent_at=1_000), Context()) != NONE
     world.now += 1
@@ -333,4 +347,5 @@ def test_no_delivery_is_begun_that_the_invocation_would_not_outlast(
 ) -> None:
     answer = webhooks.handler(messages(event()), Context(remaining_ms=14_999))
     assert answer == {"batchItemFailures": [{"itemIdentifier": "message-0"}]}
-    assert (server.requests, deliveries.postponed) == ([], [])
+    assert server.requests == []
+    assert [receipt for receipt, _ in deliveries.postponed] == ["receipt-0"]

@@ -34,7 +34,7 @@ def bundle() -> Path:
 @pytest.mark.parametrize(
     ("module", "environment", "clients"),
     [
-        ("jobs.outcomes", variables.OUTCOMES, ["stores"]),
+        ("jobs.outcomes", variables.OUTCOMES, ["stores", "deliveries"]),
         ("jobs.sweep", variables.SWEEP, ["stores", "executions", "transforms"]),
         ("jobs.webhooks", variables.WEBHOOKS, ["secrets", "deliveries"]),
     ],

@@ -16,7 +16,6 @@ from jobs.aws import (
     S3Objects,
     SageMakerTransforms,
     SecretsManagerSecrets,
-    SqsDeliveries,
     SqsEvents,
     StateMachineExecutions,
 )
@@ -289,21 +288,6 @@ def test_other_refusals_are_raised() -> None:
             stub.add_client_error(operation, "AccessDenied", http_status_code=403)
             with pytest.raises(ClientError, match="AccessDenied"):
                 call()
-
-
-@pytest.mark.usefixtures("aws")
-def test_a_message_that_was_received_is_kept_out_of_sight() -> None:
-    sqs: Any = boto3.client("sqs")
-    queue = sqs.create_queue(QueueName="webhooks", Attributes={"VisibilityTimeout": "0"})["QueueUrl"]
-    sqs.send_message(QueueUrl=queue, MessageBody="event")
-    (message,) = sqs.receive_message(QueueUrl=queue, VisibilityTimeout=5)["Messages"]
-    SqsDeliveries(sqs, queue).postpone(message["ReceiptHandle"], 100)
-    counted = sqs.get_queue_attributes(
-        QueueUrl=queue, AttributeNames=["ApproximateNumberOfMessagesNotVisible"]
-    )
-    assert counted["Attributes"]["ApproximateNumberOfMessagesNotVisible"] == "1"
-    SqsDeliveries(sqs, queue).postpone(message["ReceiptHandle"], 0)
-    assert sqs.receive_message(QueueUrl=queue)["Messages"][0]["Body"] == "event"
 
 
 @pytest.mark.usefixtures("aws")

@@ -11,10 +11,15 @@ COMMON = {
     "WEBHOOK_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/000000000000/webhooks",
 }
 
-OUTCOMES = {**COMMON, "JOBS_TABLE_NAME": "jobs", "EXCHANGE_BUCKET_NAME": "exchange"}
+SETTLING = {**COMMON, "JOBS_TABLE_NAME": "jobs", "EXCHANGE_BUCKET_NAME": "exchange"}
+
+OUTCOMES = {
+    **SETTLING,
+    "OUTCOME_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/000000000000/outcomes",
+}
 
 SWEEP = {
-    **OUTCOMES,
+    **SETTLING,
     "BATCH_STATE_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:twin-test-batch",
 }
 

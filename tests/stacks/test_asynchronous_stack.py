@@ -302,7 +302,7 @@ def test_an_outcome_that_cannot_be_recorded_is_set_aside(synthesis: Synthesis) -
     mapping = template.only("AWS::Lambda::EventSourceMapping")
     assert queue["RedrivePolicy"] == {
         "deadLetterTargetArn": {"Fn::GetAtt": [dead_letters, "Arn"]},
-        "maxReceiveCount": 8,
+        "maxReceiveCount": 14,
     }
     assert queue["VisibilityTimeout"] == 6 * function["Timeout"]
     assert queue["MessageRetentionPeriod"] == 14 * 24 * 3600

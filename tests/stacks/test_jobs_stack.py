@@ -26,14 +26,14 @@ def told(prod: Synthesis, compose: Compose) -> dict[str, Template]:
     return dict(compose(prod, {"jobs": TOLD}))
 
 
-def test_webhooks_wait_in_an_encrypted_queue_and_are_set_aside_after_eight_attempts(
+def test_webhooks_wait_in_an_encrypted_queue_and_are_set_aside_when_attempts_are_used_up(
     synthesis: Synthesis,
 ) -> None:
     jobs = synthesis.jobs
     queue, dead_letters = jobs.at("Webhooks/Messages"), jobs.find("Webhooks/DeadLetters")
     assert queue["RedrivePolicy"] == {
         "deadLetterTargetArn": {"Fn::GetAtt": [dead_letters[0], "Arn"]},
-        "maxReceiveCount": 8,
+        "maxReceiveCount": 14,
     }
     for properties in (queue, dead_letters[1]["Properties"]):
         assert "EncryptionKey" in properties["KmsMasterKeyId"]["Fn::ImportValue"]

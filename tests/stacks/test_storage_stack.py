@@ -194,7 +194,7 @@ def test_queue_hides_a_message_for_longer_than_the_function_may_run(synthesis: S
     assert queue["VisibilityTimeout"] == 6 * synthesis.environment.functions.ingestion_timeout_seconds
     assert queue["RedrivePolicy"] == {
         "deadLetterTargetArn": {"Fn::GetAtt": [dead_letters, "Arn"]},
-        "maxReceiveCount": 3,
+        "maxReceiveCount": 20,
     }
 
 

@@ -29,17 +29,23 @@ CLIENT_CONFIG = Config(
 
 def connect(environment: Environment) -> Stores:
     """Return the stores that the environment names."""
-    s3: Any = boto3.client("s3", config=CLIENT_CONFIG)
+    s3 = client("s3")
     return Stores(
         S3Corpus(s3, environment.corpus_bucket_name),
         S3States(s3, environment.exchange_bucket_name),
         S3Vectors(
-            boto3.client("s3vectors", config=CLIENT_CONFIG),
+            client("s3vectors"),
             environment.vector_bucket_name,
             environment.vector_index_name,
         ),
-        SqsDeadLetters(boto3.client("sqs", config=CLIENT_CONFIG), environment.dead_letter_queue_url),
+        SqsDeadLetters(client("sqs"), environment.dead_letter_queue_url),
     )
+
+
+def client(service: str) -> Any:
+    """A client of the service that gives up within some minutes."""
+    make: Any = boto3.client
+    return make(service, config=CLIENT_CONFIG)
 
 
 class S3Corpus:

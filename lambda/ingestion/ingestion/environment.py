@@ -33,6 +33,7 @@ class Environment(BaseModel):
     exchange_bucket_name: Name
     vector_bucket_name: Name
     vector_index_name: Name
+    change_queue_url: Name
     dead_letter_queue_url: Name
 
     aws_lambda_function_memory_size: PositiveInt = Field(

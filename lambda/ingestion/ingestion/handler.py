@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch import process_partial_response
+from redelivery.backoff import Backoff
+from redelivery.messages import Messages, SqsDeliveries
 from retrieval import Encoder
 
-from ingestion.aws import connect
+from ingestion.aws import client, connect
 from ingestion.environment import Environment
 from ingestion.events import object_keys
 from ingestion.index import Indexer
@@ -21,26 +23,27 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
     from aws_lambda_powertools.utilities.typing import LambdaContext
+    from redelivery.messages import Deliveries
 
     from ingestion.index import Outcome
     from ingestion.stores import Stores
+
+BACKOFF = Backoff(first_seconds=10, longest_seconds=240)
+"""Short enough that whoever waits for a document sees it succeed, or fail, within minutes."""
 
 environment = Environment.read()
 logger = Logger()
 metrics = Metrics()
 
 
-class Messages(BatchProcessor):
-    """Logs why a message failed; it returns to the queue, and after its last try goes to the dead letters."""
-
-    def failure_handler(self, record: Any, exception: Any) -> Any:
-        logger.error("message failed", exc_info=exception, message_id=record.message_id)
-        return super().failure_handler(record, exception)
-
-
 @cache
 def stores() -> Stores:
     return connect(environment)
+
+
+@cache
+def deliveries() -> Deliveries:
+    return SqsDeliveries(client("sqs"), environment.change_queue_url)
 
 
 @cache
@@ -57,7 +60,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
     return process_partial_response(
         event=event,
         record_handler=partial(_settle, indexer, deadline),
-        processor=Messages(EventType.SQS, raise_on_entire_batch_failure=False),
+        processor=Messages(logger, deliveries, BACKOFF),
         context=context,
     )
 

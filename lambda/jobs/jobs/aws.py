@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from jobtable.events import Event
     from jobtable.records import Kind, Record
 
-    from jobs.environment import OutcomesEnvironment
+    from jobs.environment import SettlingEnvironment
 
 ABSENT = frozenset({"404", "NoSuchKey", "NotFound"})
 NOT_RUNNING = frozenset({"ResourceNotFound", "ValidationException"})
@@ -36,7 +36,7 @@ CLIENT_CONFIG = Config(
 PAGE = 100
 
 
-def connect(environment: OutcomesEnvironment) -> Stores:
+def connect(environment: SettlingEnvironment) -> Stores:
     """Return the stores that the environment names."""
     return Stores(
         DynamoJobs(client("dynamodb"), environment.jobs_table_name),
@@ -120,17 +120,6 @@ class SqsEvents:
     def send(self, event: Event) -> None:
         body = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
         self._sqs.send_message(QueueUrl=self._queue_url, MessageBody=body)
-
-
-class SqsDeliveries:
-    def __init__(self, sqs: Any, queue_url: str) -> None:
-        self._sqs = sqs
-        self._queue_url = queue_url
-
-    def postpone(self, receipt: str, seconds: int) -> None:
-        self._sqs.change_message_visibility(
-            QueueUrl=self._queue_url, ReceiptHandle=receipt, VisibilityTimeout=seconds
-        )
 
 
 class StateMachineExecutions:

@@ -1,4 +1,4 @@
-"""Delivers events to clients' webhooks, again and again with growing pauses."""
+"""Delivers events to clients' webhooks."""
 
 from __future__ import annotations
 
@@ -15,11 +15,6 @@ if TYPE_CHECKING:
 
     from jobs.environment import Webhook
     from jobs.stores import Secrets
-
-FIRST_PAUSE_SECONDS = 15
-LONGEST_PAUSE_SECONDS = 3600
-JITTER = 0.25
-"""Largest part of a pause that is added or taken away, so that failed deliveries do not return together."""
 
 FIELDS = ("event_id", "type", "created_at", "client", "id")
 
@@ -88,12 +83,3 @@ def body_of(event: Event) -> bytes:
         "data": {"id": event["id"]},
     }
     return json.dumps(document, separators=(",", ":")).encode()
-
-
-def pause(receives: int, chance: float) -> int:
-    """Seconds until the next delivery after `receives`, from 1, with `chance` between 0 and 1.
-
-    They double with every failed one, up to an hour.
-    """
-    doubled = FIRST_PAUSE_SECONDS * 2.0 ** min(receives - 1, 32)
-    return round(min(LONGEST_PAUSE_SECONDS, doubled * (1 + JITTER * (2 * chance - 1))))

@@ -37,14 +37,20 @@ class Common(BaseModel):
         return frozenset(name.upper() for name in cls.model_fields)
 
 
-class OutcomesEnvironment(Common):
-    """Of `jobs.outcomes.handler`."""
+class SettlingEnvironment(Common):
+    """Of the functions that end jobs."""
 
     jobs_table_name: Name
     exchange_bucket_name: Name
 
 
-class SweepEnvironment(OutcomesEnvironment):
+class OutcomesEnvironment(SettlingEnvironment):
+    """Of `jobs.outcomes.handler`."""
+
+    outcome_queue_url: Name
+
+
+class SweepEnvironment(SettlingEnvironment):
     """Of `jobs.sweep.handler`."""
 
     batch_state_machine_arn: str = Field(description="Empty where batches are not deployed.")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from jobs.stores import Stores
     from jobs.verdicts import Verdict
 
-GRACE_SECONDS = 60
+GRACE_SECONDS = 30
 """Age of a notification up to which a missing output is looked for again."""
 
 READ_BYTES = verdicts.MAX_OUTPUT_BYTES + 1

@@ -79,12 +79,6 @@ class Transforms(Protocol):
         ...
 
 
-class Deliveries(Protocol):
-    def postpone(self, receipt: str, seconds: int) -> None:
-        """Keep a message that was received out of sight for so long."""
-        ...
-
-
 class Secrets(Protocol):
     def read(self, secret_id: str) -> str:
         """Return the text of a secret."""

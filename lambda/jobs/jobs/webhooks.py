@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-import random
 import time
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.utilities.batch import EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch import process_partial_response
+from redelivery.backoff import Backoff
+from redelivery.messages import Messages, SqsDeliveries
 
-from jobs.aws import SecretsManagerSecrets, SqsDeliveries, client
-from jobs.delivery import Courier, pause, read
+from jobs.aws import SecretsManagerSecrets, client
+from jobs.delivery import Courier, read
 from jobs.environment import WebhooksEnvironment
 from jobs.http import TIMEOUT_SECONDS, post
-from jobs.messages import Messages
 from jobs.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
     from aws_lambda_powertools.utilities.typing import LambdaContext
+    from redelivery.messages import Deliveries
 
-    from jobs.stores import Deliveries, Secrets
+    from jobs.stores import Secrets
 
 RESERVE_SECONDS = TIMEOUT_SECONDS + 5
 """Time that a delivery may take with all around it; with less left, none is begun."""
+
+BACKOFF = Backoff(first_seconds=15, longest_seconds=3600)
 
 environment = WebhooksEnvironment.read()
 logger = Logger()
@@ -53,7 +56,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
     return process_partial_response(
         event=event,
         record_handler=partial(_deliver, courier, context),
-        processor=Messages(EventType.SQS, logger),
+        processor=Messages(logger, deliveries, BACKOFF),
         context=context,
     )
 
@@ -66,7 +69,6 @@ def _deliver(courier: Courier, context: LambdaContext, record: SQSRecord) -> Non
         delivered = courier.deliver(event)
     except Exception:
         telemetry.count("WebhooksFailed")
-        _postpone(record)
         raise
     logger.info(
         "event delivered" if delivered else "event dropped: its client has no webhook",
@@ -76,12 +78,3 @@ def _deliver(courier: Courier, context: LambdaContext, record: SQSRecord) -> Non
     )
     if delivered:
         telemetry.count("WebhooksDelivered")
-
-
-def _postpone(record: SQSRecord) -> None:
-    receives = int(record.attributes.approximate_receive_count)
-    seconds = pause(receives, random.random())  # noqa: S311 - nothing is kept secret by it
-    try:
-        deliveries().postpone(record.receipt_handle, seconds)
-    except Exception as error:
-        logger.error("message could not be postponed", exc_info=error, message_id=record.message_id)
