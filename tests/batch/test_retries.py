@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 from jobtable import keys
 
 from tests.batch.fakes import CrashError, Meddling
-from tests.batch.world import BATCH, World, file, passage, question
+from tests.batch.world import BATCH, LIMITS, World, file, passage, question
 
 CONTENT = file(
     question("a"),
@@ -41,7 +41,7 @@ OURS = [name for name in STEPS if name != "transform"]
 
 def before(step: str, content: bytes = CONTENT) -> World:
     """A batch all of whose steps before this one were run. Its third shard is never augmented to the end."""
-    world = World()
+    world = World(limits=replace(LIMITS, instances=3))
     world.sources.found["Why?"] = [passage("d")]
     world.create(content)
     world.objects.upload(

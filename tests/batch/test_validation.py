@@ -25,8 +25,8 @@ def shards(world: World, number: int) -> list[list[int]]:
 
 def test_lines_become_shards_and_rejected_lines_with_their_numbers(world: World) -> None:
     world.create(file(question("a"), "", question("b"), "nonsense", question("c"), question("b")))
-    assert world.validate() == Validated(valid=True, shards=1, total=5)
-    assert shards(world, 1) == [[1, 3, 5]]
+    assert world.validate() == Validated(valid=True, shards=2, total=5)
+    assert shards(world, 2) == [[1, 3], [5]]
     assert [(line["line"], line["code"]) for line in world.lines(keys.rejected(BATCH))] == [
         (4, "invalid_json_line"),
         (6, "duplicate_custom_id"),
@@ -39,19 +39,34 @@ def test_lines_become_shards_and_rejected_lines_with_their_numbers(world: World)
 def test_every_instance_gets_a_shard(world: World) -> None:
     world.create(file(*(question(str(number)) for number in range(5))))
     world.limits = replace(world.limits, lines_per_shard=100, instances=4)
-    assert world.validate().shards == 3
-    assert shards(world, 3) == [[1, 2], [3, 4], [5]]
+    assert world.validate().shards == 4
+    assert shards(world, 4) == [[1, 2], [3], [4], [5]]
+
+
+def test_rejected_lines_do_not_unbalance_the_shards(world: World) -> None:
+    """Of ten lines six are accepted: each instance has some of them."""
+    lines = [question(str(number), model="gpt" if number % 5 < 2 else "twin") for number in range(10)]
+    world.create(file(*lines))
+    world.limits = replace(world.limits, lines_per_shard=5, instances=2)
+    assert world.validate() == Validated(valid=True, shards=2, total=10)
+    assert shards(world, 2) == [[3, 4, 5], [8, 9, 10]]
+
+
+def test_a_shard_of_nothing_but_rejected_lines_is_none(world: World) -> None:
+    world.create(file(*(question(str(number), model="twin" if number > 5 else "gpt") for number in range(8))))
+    assert world.validate() == Validated(valid=True, shards=1, total=8)
+    assert shards(world, 1) == [[7, 8]]
 
 
 @given(st.integers(1, 60_000), st.integers(1, 2000), st.integers(1, 100))
-def test_shards_are_small_enough_and_keep_the_instances_busy(
+def test_shards_are_small_enough_and_keep_all_instances_busy(
     lines: int, lines_per_shard: int, instances: int
 ) -> None:
-    size = Limits("twin", 60_000, lines_per_shard, instances).shard_lines(lines)
-    number = -(-lines // size)
-    assert 1 <= size <= lines_per_shard
-    # At most half of the shards that there could be are lacking, however few the lines.
-    assert 2 * number >= min(lines, instances)
+    number = Limits("twin", 60_000, lines_per_shard, instances).shards(lines)
+    assert -(-lines // number) <= lines_per_shard
+    assert number >= min(lines, instances)
+    assert number == lines or number % instances == 0
+    assert number <= lines / lines_per_shard + instances
 
 
 def test_without_accepted_lines_there_are_no_shards(world: World) -> None:

@@ -7,7 +7,7 @@ stays in memory but a digest of each custom_id.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from jobtable import keys
@@ -39,10 +39,9 @@ class Limits:
     instances: int
     """Instances of the transform job. An object is worked on by one of them, so they are the least shards."""
 
-    def shard_lines(self, lines: int) -> int:
-        """Lines of each shard: the shards are about equal, and a multiple of the instances."""
-        shards = self.instances * _quotient(lines, self.instances * self.lines_per_shard)
-        return _quotient(lines, shards)
+    def shards(self, lines: int) -> int:
+        """The least multiple of the instances that makes shards small enough, at most one for each line."""
+        return min(lines, self.instances * _quotient(lines, self.instances * self.lines_per_shard))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +135,13 @@ def _split(objects: Objects, limits: Limits, record: Record) -> tuple[int, int]:
     if again is None or again.etag != content.etag:
         raise ObjectChangedError(key)
     lines = (line for line in split(again.chunks()) if not line.blank)
-    batch_id, size, shards = record["id"], limits.shard_lines(total), 0
+    batch_id, places, shards = record["id"], limits.shards(total), 0
     with objects.writer(keys.rejected(batch_id)) as rejected:
         accepted = _accepted(lines, limits.model, rejected)
-        for first in accepted:
+        # Equal parts of all lines; one whose lines were all rejected is no shard.
+        for _, part in groupby(accepted, key=lambda line: line[0] * places // total):
             with objects.writer(keys.lines(batch_id, shards)) as shard:
-                for encoded in chain((first,), islice(accepted, size - 1)):
+                for _, encoded in part:
                     shard.write(encoded)
             shards += 1
     return shards, total
@@ -177,15 +177,15 @@ def _require_text(line: Line) -> None:
         raise InvalidFileError("invalid_encoding", message, line.number) from None
 
 
-def _accepted(lines: Iterator[Line], model: str, rejected: Writer) -> Iterator[bytes]:
-    """The accepted lines as they are stored; the others are written to `rejected`.
+def _accepted(lines: Iterator[Line], model: str, rejected: Writer) -> Iterator[tuple[int, bytes]]:
+    """The accepted lines as they are stored, with their places among all; the others go to `rejected`.
 
     Raises `InvalidFileError` at the end when no line was a JSON object.
     """
     checker = Checker(model)
     first: InvalidFileError | None = None
     objects = False
-    for line in lines:
+    for place, line in enumerate(lines):
         checked = checker.check(line)
         if isinstance(checked, Rejected):
             rejected.write(checked.encoded)
@@ -195,7 +195,7 @@ def _accepted(lines: Iterator[Line], model: str, rejected: Writer) -> Iterator[b
                 objects = True
         else:
             objects = True
-            yield checked.encoded
+            yield place, checked.encoded
     if first is not None and not objects:
         raise first
 
