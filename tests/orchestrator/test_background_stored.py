@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 
 import pytest
-from jobtable import states
+from jobtable import keys, states
 from jobtable.records import to_item
 from orchestrator.jobs.asynchronous import MAX_INLINE_BYTES
 from orchestrator.jobs.errors import JobsUnavailableError
+from orchestrator.jobs.idempotency import KEPT_SECONDS
 
 from tests.orchestrator.conftest import Harness
 from tests.orchestrator.filing import as_owner
 from tests.orchestrator.test_background import KEY, OUTPUT, call, create, created, end
 
 pytestmark = pytest.mark.anyio
+
+
+class KilledError(Exception):
+    """The function ended here."""
 
 
 @pytest.mark.parametrize("status", [states.COMPLETED, states.INCOMPLETE])
@@ -125,6 +132,80 @@ async def test_deleting_removes_all_there_is(harness: Harness, headers: dict[str
     assert harness.jobs.table.items == {}
     assert harness.jobs.objects.contents == {}
     assert (await call(harness, "DELETE", record)).status_code == 404
+
+
+@pytest.mark.parametrize("step", ["before", "after"])
+async def test_an_outcome_beside_a_deletion_leaves_nothing(harness: Harness, step: str) -> None:
+    """One that comes before the record goes writes where its answer lies; one that comes after, nothing."""
+    record = await created(harness)
+    where = f"{keys.ASYNCHRONOUS_OUTPUT}of-another-submission.out"
+
+    async def settle(name: str) -> None:
+        if name == "delete":
+            setattr(harness.jobs.calls, step, None)
+            if step == "before":
+                end(harness, {**record, "output_key": where}, states.COMPLETED)
+            else:
+                harness.jobs.objects.contents[record["output_key"]] = OUTPUT
+
+    setattr(harness.jobs.calls, step, settle)
+    assert (await call(harness, "DELETE", record)).json()["deleted"] is True
+    assert harness.jobs.table.items == {}
+    assert harness.jobs.objects.contents == {}
+
+
+async def test_deleting_twice_at_once_deletes_once(harness: Harness) -> None:
+    record = end(harness, await created(harness, headers=KEY), states.COMPLETED)
+    answers = await asyncio.gather(*(call(harness, "DELETE", record) for _ in range(5)))
+    assert {answer.status_code for answer in answers} <= {200, 404}
+    assert harness.jobs.table.items == {}
+    assert harness.jobs.objects.contents == {}
+
+
+async def test_a_deletion_that_dies_leaves_the_response_or_what_nobody_reaches(harness: Harness) -> None:
+    """It never leaves a record whose answer is gone, nor a key that remembers what is not there."""
+    for survived in range(5):
+        record = end(harness, await created(harness, headers=KEY), states.COMPLETED)
+        calls = 0
+
+        async def die(name: str, survived: int = survived) -> None:
+            nonlocal calls
+            calls += name.startswith("delete")
+            if calls > survived:
+                raise KilledError
+
+        harness.jobs.calls.before = die
+        with contextlib.suppress(KilledError):
+            await call(harness, "DELETE", record)
+        harness.jobs.calls.before = None
+        response = await call(harness, "GET", record)
+        assert response.status_code == 404 or response.json()["status"] == "completed"
+        if response.status_code == 200:
+            assert (await call(harness, "DELETE", record)).status_code == 200
+        assert harness.jobs.table.items == {}
+
+
+async def test_objects_that_cannot_be_deleted_are_logged(harness: Harness) -> None:
+    record = end(harness, await created(harness), states.COMPLETED)
+
+    async def fail(name: str) -> None:
+        if name == "delete object":
+            raise JobsUnavailableError
+
+    harness.jobs.calls.before = fail
+    assert (await call(harness, "DELETE", record)).json()["deleted"] is True
+    assert "JobsUnavailableError" in str(harness.telemetry.records[-1].error)
+    assert (await call(harness, "GET", record)).status_code == 404
+
+
+async def test_a_key_that_was_used_again_after_a_day_outlives_the_first_response(harness: Harness) -> None:
+    """The record that remembers it is by then another response's."""
+    first = await created(harness, headers=KEY)
+    old = {**first, "created_at": first["created_at"] - KEPT_SECONDS}
+    harness.jobs.table.items["ada", first["id"]] = to_item(old)
+    [remembered] = harness.jobs.table.records("ada", "idem#")
+    assert (await call(harness, "DELETE", first)).status_code == 200
+    assert harness.jobs.table.records("ada") == [remembered]
 
 
 async def test_after_a_deletion_the_key_is_new(harness: Harness) -> None:

@@ -57,7 +57,10 @@ class ResponseHandlers:
         return await carry_out(request, work)
 
     async def delete(self, request: Request, response_id: str) -> Response:
-        return json_response(await self._stored.delete(self._owner(request), response_id))
+        async def work(_: bytes, record: Record) -> Response:
+            return json_response(await self._stored.delete(self._owner(request), response_id, record))
+
+        return await carry_out(request, work)
 
     async def _accept(
         self, request: Request, parsed: ResponsesRequest, body: bytes, record: Record

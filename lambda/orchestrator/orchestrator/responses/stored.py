@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from jobtable import events, ids, keys, records, states
 
 from orchestrator.jobs.errors import JobsUnavailableError, NotFoundError, RecordChangedError
-from orchestrator.responses.submission import withdraw
+from orchestrator.jobs.idempotency import KEPT_SECONDS
 from orchestrator.responses.views import HAVE_ANSWER, view
 
 if TYPE_CHECKING:
@@ -39,14 +39,23 @@ class StoredResponses:
         await self._announce(record, about)
         return await self.view(record)
 
-    async def delete(self, owner: str, response_id: str) -> Document:
-        """Remove the response's objects, then its record: who dies in between can be asked again."""
-        record = await self._find(owner, response_id)
-        places = (record.get("output_key"), record.get("failure_key"))
-        for key in (keys.asynchronous_input(response_id), *places):
-            if key:
+    async def delete(self, owner: str, response_id: str, about: RequestRecord) -> Document:
+        """Remove the response's record, then its objects.
+
+        In this order, since whoever ends a response removes the objects of one that is gone. The record may
+        have ended since it was found, so the objects are also those that it names at last. An object that
+        cannot be removed is out of every client's reach, and goes with the retention of jobs.
+        """
+        found = await self._find(owner, response_id)
+        if found.get("idempotency") and self._now() < found["created_at"] + KEPT_SECONDS:
+            await self._adapters.table.delete(owner, found["idempotency"])
+        last = await self._adapters.table.delete(owner, response_id) or found
+        places = {record.get(place) for record in (found, last) for place in ("output_key", "failure_key")}
+        for key in sorted(filter(None, places | {keys.asynchronous_input(response_id)})):
+            try:
                 await self._adapters.objects.delete(key)
-        await withdraw(self._adapters, record)
+            except JobsUnavailableError as error:
+                about.note(error)
         return {"id": response_id, "object": "response", "deleted": True}
 
     async def _find(self, owner: str, response_id: str) -> Record:
