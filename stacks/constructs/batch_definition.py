@@ -36,12 +36,24 @@ _LAMBDA_RETRIES: list[State] = [
         ],
         "IntervalSeconds": 2,
         "BackoffRate": 2,
-        "MaxAttempts": 6,
+        "MaxAttempts": 20,
         "MaxDelaySeconds": 60,
         "JitterStrategy": "FULL",
     },
     # An error in the function, or its end by memory or time: each step may run again.
     {"ErrorEquals": ["States.TaskFailed"], "IntervalSeconds": 5, "BackoffRate": 2, "MaxAttempts": 2},
+]
+
+_FINISH_RETRIES: list[State] = [
+    # Nothing comes after it: where it fails for good, the files that were joined are not to be found.
+    {
+        "ErrorEquals": ["States.ALL"],
+        "IntervalSeconds": 2,
+        "BackoffRate": 2,
+        "MaxAttempts": 30,
+        "MaxDelaySeconds": 300,
+        "JitterStrategy": "FULL",
+    },
 ]
 
 _TRANSFORM_RETRIES: list[State] = [
@@ -79,8 +91,9 @@ class BatchResources:
 def batch_definition(settings: BatchSettings, resources: BatchResources) -> State:
     """The state machine: validate, augment in shards, transform, join, finish.
 
-    What fails after the beginning is kept as `failure`, and what there is is joined all the same. The limit
-    on the transform job leaves time for that within the limit on the whole.
+    What fails after the beginning is kept as `failure`, and what there is is joined all the same. The
+    transform job gets what the steps before it left of its time, so that there is time for that within the
+    limit on the whole.
     """
     steps = resources.steps_function_arn
     return {
@@ -105,7 +118,15 @@ def batch_definition(settings: BatchSettings, resources: BatchResources) -> Stat
             "Invalid": {"Type": "Succeed", "Comment": "The validation recorded what is wrong with the file"},
             "Augment": _augment(settings, resources),
             "Prepare": _step(
-                steps, {"step": "prepare"}, result="$.prepared", next_="IsNeeded", otherwise="Join"
+                steps,
+                {
+                    "step": "prepare",
+                    "begun.$": "$$.Execution.StartTime",
+                    "transformed_within": settings.transform_timeout_seconds,
+                },
+                result="$.prepared",
+                next_="IsNeeded",
+                otherwise="Join",
             ),
             "IsNeeded": _choice("$.prepared.transform", then="Transform", otherwise="Join"),
             "Transform": _transform(settings, resources),
@@ -120,7 +141,7 @@ def batch_definition(settings: BatchSettings, resources: BatchResources) -> Stat
                 steps,
                 {"step": "finish", "failure.$": _FAILURE, "counts.$": "$.joined.counts"},
             )
-            | {"End": True},
+            | {"Retry": _FINISH_RETRIES, "End": True},
         },
     }
 
@@ -187,7 +208,7 @@ def _transform(settings: BatchSettings, resources: BatchResources) -> State:
         "Type": "Task",
         "Resource": f"arn:{resources.partition}:states:::sagemaker:createTransformJob.sync",
         "Parameters": _transform_job(settings, resources),
-        "TimeoutSeconds": settings.transform_timeout_seconds,
+        "TimeoutSecondsPath": "$.prepared.seconds",
         "ResultPath": None,
         "Retry": _TRANSFORM_RETRIES,
         "Catch": _catch("Join"),

@@ -18,6 +18,8 @@ from tests.batch.world import BATCH, OWNER, World, file, passage, question
 
 SECRET = "the text of a question"
 BATCH_EVENT = {"owner": OWNER, "batch_id": BATCH}
+PREPARE = {"step": "prepare", **BATCH_EVENT, "begun": "1970-01-01T00:20:00.250Z", "transformed_within": 3_000}
+"""At 2,000 s the batch, which began at 1,200.25 s, has 2,200.25 s left."""
 
 
 @dataclass
@@ -79,7 +81,7 @@ def test_a_batch_from_its_file_to_its_end(
     assert validated == {"valid": True, "shards": [{"shard": 0}, {"shard": 1}], "total": 4}
     results = [augment.handler({**BATCH_EVENT, **shard}, Context()) for shard in validated["shards"]]
     assert results == [{"shard": 0, "requests": 1, "errors": 0}, {"shard": 1, "requests": 2, "errors": 0}]
-    assert steps.handler({"step": "prepare", **BATCH_EVENT}, Context()) == {"transform": True}
+    assert steps.handler(PREPARE, Context()) == {"transform": True, "seconds": 2_200}
     world.transform()
     joined = steps.handler({"step": "join", **BATCH_EVENT}, Context())
     counts = {"total": 4, "completed": 3, "failed": 1}
@@ -96,6 +98,23 @@ def test_a_batch_from_its_file_to_its_end(
     ]
     assert len(caplog.records) == 7
     assert not any(SECRET in str(record.__dict__) for record in caplog.records)
+
+
+@pytest.mark.parametrize(("within", "seconds"), [(861, 61), (860, 60), (3, 60)])
+def test_the_transform_job_gets_what_is_left_of_its_time(
+    steps: ModuleType, world: World, within: int, seconds: int
+) -> None:
+    world.create(file(question("a")))
+    prepared = steps.handler({**PREPARE, "transformed_within": within}, Context())
+    assert prepared == {"transform": False, "seconds": seconds}
+
+
+@pytest.mark.parametrize("missing", ["begun", "transformed_within"])
+def test_preparing_needs_to_know_the_time(steps: ModuleType, world: World, missing: str) -> None:
+    world.create(file(question("a")))
+    event = {name: value for name, value in PREPARE.items() if name != missing}
+    with pytest.raises(ValueError, match="prepare needs 'begun' and 'transformed_within'"):
+        steps.handler(event, Context())
 
 
 def test_a_failure_decides_on_the_status(steps: ModuleType, world: World) -> None:

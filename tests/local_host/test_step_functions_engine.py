@@ -113,6 +113,33 @@ def test_a_waiting_execution_ends_at_once(states: States, step_functions: StepFu
     assert states._executions[arn]["status"] == ("RUNNING" if ends == "close" else "ABORTED")
 
 
+@pytest.fixture
+def limited(states: States) -> list[Any]:
+    """Time limits of the tasks that were executed."""
+    limits: list[Any] = []
+    states._execute_task = lambda state, *_: limits.append(state.get("TimeoutSeconds"))
+    states._resolve_path_or_ctx = lambda path, data, context: data[path.removeprefix("$.")]
+    states._ExecutionError = RuntimeError
+    return limits
+
+
+def test_the_time_limit_of_a_task_may_be_in_its_input(
+    states: States, limited: list[Any], step_functions: StepFunctions
+) -> None:
+    for state in ({"TimeoutSecondsPath": "$.seconds"}, {"TimeoutSeconds": 7}, {}):
+        states._execute_task(state, {"seconds": 90}, {}, {})
+    assert limited == [90, 7, None]
+
+
+@pytest.mark.parametrize("seconds", [0, -1, "60", None])
+def test_a_time_limit_is_a_positive_integer(
+    states: States, limited: list[Any], step_functions: StepFunctions, seconds: Any
+) -> None:
+    with pytest.raises(RuntimeError, match=r"States\.Runtime"):
+        states._execute_task({"TimeoutSecondsPath": "$.seconds"}, {"seconds": seconds}, {}, {})
+    assert limited == []
+
+
 def test_a_stopped_execution_begins_no_task() -> None:
     run = Run({"executionArn": "e"}, "role")
     woken: list[str] = []

@@ -147,7 +147,7 @@ class BatchSettings(Section):
     )
     max_lines: int = setting("Most lines of a batch.", unit="lines", default=50_000, ge=1, le=50_000)
     timeout_hours: int = setting(
-        "Longest time for a batch; an eighth of it is kept for the steps beside the transform job.",
+        "Longest time for a batch; its last eighth is kept for the steps behind the transform job.",
         unit="hours",
         default=24,
         ge=1,
@@ -166,7 +166,7 @@ class BatchSettings(Section):
 
     @property
     def transform_timeout_seconds(self) -> int:
-        """Longest time for its transform job, so that what there is can be joined within the batch's time."""
+        """Time from a batch's beginning to its transform job's end, so that what there is can be joined."""
         return self.timeout_seconds - self.timeout_seconds // _OTHER_STEPS_SHARE
 
     @model_validator(mode="after")

@@ -10,6 +10,9 @@ from jobtable.states import CANCELLING, FINAL
 if TYPE_CHECKING:
     from batch.stores import Stores
 
+LEAST_SECONDS = 60
+"""What a transform job gets although its time is over: the job then ends, and the batch expires."""
+
 
 def prepare(stores: Stores, owner: str, batch_id: str) -> bool:
     """Return whether a transform job is needed.
@@ -31,6 +34,11 @@ def prepare(stores: Stores, owner: str, batch_id: str) -> bool:
         if key not in augmented:
             stores.objects.delete(key)
     return not augmented.isdisjoint(requests)
+
+
+def seconds_left(begun: float, within: int, now: float) -> int:
+    """Seconds that the transform job may take to end `within` seconds after the batch has `begun`."""
+    return max(LEAST_SECONDS, int(begun + within - now))
 
 
 def _folder(key: str) -> str:

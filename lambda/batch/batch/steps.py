@@ -7,13 +7,13 @@ from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from aws_lambda_powertools import Logger
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PositiveInt
 
 from batch.aws import connect_steps
 from batch.environment import StepsEnvironment
 from batch.finishing import Finisher
 from batch.joining import join
-from batch.preparation import prepare
+from batch.preparation import prepare, seconds_left
 from batch.telemetry import count_ended
 from batch.validation import Limits, validate
 
@@ -55,6 +55,10 @@ class Event(BaseModel):
     batch_id: Name
     failure: Failure | None = None
     counts: Counts | None = None
+    begun: AwareDatetime | None = Field(default=None, description="When the execution began.")
+    transformed_within: PositiveInt | None = Field(
+        default=None, description="Seconds from then until the transform job has to have ended."
+    )
 
     @property
     def failed_by(self) -> str | None:
@@ -93,7 +97,10 @@ def _validate(event: Event, now: int) -> Result:
 
 
 def _prepare(event: Event, now: int) -> Result:
-    return {"transform": prepare(stores(), event.owner, event.batch_id)}
+    if event.begun is None or event.transformed_within is None:
+        raise ValueError("prepare needs 'begun' and 'transformed_within'")
+    seconds = seconds_left(event.begun.timestamp(), event.transformed_within, now)
+    return {"transform": prepare(stores(), event.owner, event.batch_id), "seconds": seconds}
 
 
 def _join(event: Event, now: int) -> Result:

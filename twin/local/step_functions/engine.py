@@ -22,6 +22,7 @@ _REPLACED = (
     "_stop_execution",
     "_fail_execution",
     "_add_event",
+    "_execute_task",
     "_scaled_sleep",
     "_call_lambda",
     "_invoke_resource",
@@ -118,6 +119,16 @@ class StepFunctions:
         if execution.get("status", "RUNNING") != "RUNNING" and not kind.startswith("Execution"):
             return None
         return self._originals["_add_event"](execution, kind, details)
+
+    def _execute_task(self, state: Any, raw_input: Any, execution: Any, context: Any) -> Any:
+        """A time limit may be in the input."""
+        if path := state.get("TimeoutSecondsPath"):
+            seconds = self._states._resolve_path_or_ctx(path, raw_input, context)
+            if not isinstance(seconds, int) or seconds <= 0:
+                cause = f"The TimeoutSecondsPath '{path}' has no positive integer: {json.dumps(seconds)}"
+                raise self._states._ExecutionError("States.Runtime", cause)
+            state = {**state, "TimeoutSeconds": seconds}
+        return self._originals["_execute_task"](state, raw_input, execution, context)
 
     def _scaled_sleep(self, seconds: float) -> None:
         run = current.get()
