@@ -43,13 +43,6 @@ class AsynchronousStack(TwinStack):
             scope, "asynchronous", environment=environment, description="LLM twin: asynchronous endpoint"
         )
         self._environment, self._storage, self._place = environment, storage, place
-        encrypted_log_group(
-            self,
-            "EndpointLogs",
-            settings=environment.logs,
-            key=storage.key,
-            name=self.names.async_log_group,
-        )
         outcomes = OutcomeFeed(self, "Feed", key=storage.key, function_timeout=_OUTCOMES_TIMEOUT)
         endpoint = AsynchronousEndpoint(
             self,
@@ -75,6 +68,15 @@ class AsynchronousStack(TwinStack):
         rights.grant_weights(role.role)
         role.allow_image(model.image)
         role.allow_volume_encryption(storage.key)
+        role.allow_logs(
+            encrypted_log_group(
+                self,
+                "EndpointLogs",
+                settings=self._environment.logs,
+                key=storage.key,
+                name=self.names.async_log_group,
+            )
+        )
         storage.exchange.grant_jobs(role.role)
         outcomes.grant_publish(role.role)
         return role

@@ -73,6 +73,7 @@ class BatchStack(TwinStack):
         role = ModelExecutionRole(
             self, "ExecutionRole", rights=rights, description="Runs the model in transform jobs"
         )
+        rights.grant_transform_logs(role.role)
         role.allow_image(self._batch.image)
         role.allow_archive(self._batch.model_data_url, self._environment.model.source.kms_key_arn)
         self._storage.exchange.grant_jobs(role.role)

@@ -133,6 +133,9 @@ ASYNC_CAPTURE_PREFIX = f"{JOBS_PREFIX}asynchronous/captured/"
 BATCHES_PREFIX = f"{JOBS_PREFIX}batches/"
 """Exchange-bucket prefix of what batches write on their way, each under its digits."""
 
+TRANSFORM_LOG_GROUP = "/aws/sagemaker/TransformJobs"
+"""Log group that SageMaker writes every transform job's output to; the account's, so no stack's."""
+
 JOBS_INDEX = "open-jobs"
 """Index of the jobs table that holds the jobs that have not ended."""
 

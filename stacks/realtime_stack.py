@@ -40,7 +40,9 @@ class RealtimeStack(TwinStack):
         for construct_id, name in zip(
             ("EndpointLogs", "ModelLogs"), self.names.model_log_groups, strict=True
         ):
-            encrypted_log_group(self, construct_id, settings=environment.logs, key=key, name=name)
+            role.allow_logs(
+                encrypted_log_group(self, construct_id, settings=environment.logs, key=key, name=name)
+            )
         endpoint = RealtimeEndpoint(
             self,
             "Endpoint",

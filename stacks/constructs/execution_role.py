@@ -6,6 +6,7 @@ from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from stacks.constructs.encryption_key import EncryptionKey
@@ -49,6 +50,11 @@ class ModelExecutionRole(Construct):
         self._allow(["s3:ListBucket"], [bucket_arn])
         if kms_key_arn is not None:
             self._allow(["kms:Decrypt"], [kms_key_arn])
+
+    def allow_logs(self, *groups: logs.LogGroup) -> None:
+        """Allow writing to log groups that exist already, and to no others."""
+        for group in groups:
+            group.grant(self.role, "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents")
 
     def allow_volume_encryption(self, key: EncryptionKey) -> None:
         """Allow attaching encrypted volumes; the service, not the role's holder, uses the grant."""

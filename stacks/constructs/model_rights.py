@@ -11,7 +11,7 @@ from constructs import Construct
 from stacks.constructs.checks import acknowledge_wildcard
 from stacks.constructs.object_bucket import ObjectBucket
 from stacks.constructs.private_network import PrivateNetwork
-from stacks.naming import MODELS_PREFIX
+from stacks.naming import MODELS_PREFIX, TRANSFORM_LOG_GROUP
 from twin.settings.model import ModelSource
 
 _DESCRIBE_NETWORK = (
@@ -33,7 +33,8 @@ _METRICS = {"StringLike": {"cloudwatch:namespace": ["AWS/SageMaker", "/aws/sagem
 class ModelRights(Construct):
     """Policies that the roles share, so that each wildcard is reviewed once.
 
-    `grant` gives what AWS ties to no resource, or to one without a name; `grant_weights` the weights.
+    `grant` gives what AWS ties to no resource, or to one without a name; `grant_weights` the weights;
+    `grant_transform_logs` the log that all transform jobs of the account share.
     """
 
     def __init__(
@@ -48,23 +49,36 @@ class ModelRights(Construct):
         super().__init__(scope, construct_id)
         self._stack = cdk.Stack.of(self)
         self._hosting = self._hosting_policy(network)
+        self._transform_logs = self._transform_log_policy()
         self._weights = (
             self._own_weights(exchange)
             if source.weights_uri is None
             else self._other_weights(source.weights_uri, source.kms_key_arn)
         )
+        acknowledge_wildcard(
+            self,
+            "*",
+            risk="Most of these actions know no resource, or one that has no name before it is made; writing "
+            "logs is denied again outside the group of transform jobs. The roles can read the alarms and the "
+            "shape of every network in the account, write false metrics, add lines to the logs of other "
+            "transform jobs, and delete any interface of this network, which holds only this environment's.",
+        )
 
     def grant(self, role: iam.Role) -> None:
-        """Allow attaching to the network, signing in to the registry of images, writing metrics and logs."""
+        """Allow attaching to the network, signing in to the registry of images, writing hosts' metrics."""
         role.add_managed_policy(self._hosting)
 
     def grant_weights(self, role: iam.Role) -> None:
         """Allow reading the weights that endpoints load."""
         role.add_managed_policy(self._weights)
 
+    def grant_transform_logs(self, role: iam.Role) -> None:
+        """Allow making, and writing to, the log group of transform jobs."""
+        role.add_managed_policy(self._transform_logs)
+
     def _hosting_policy(self, network: PrivateNetwork) -> iam.ManagedPolicy:
         vpc = {"ec2:Vpc": network.vpc_arn}
-        policy = iam.ManagedPolicy(
+        return iam.ManagedPolicy(
             self,
             "Hosting",
             statements=[
@@ -81,19 +95,33 @@ class ModelRights(Construct):
                 # against all alarms, also where one is named.
                 _on_all("cloudwatch:DescribeAlarms"),
                 _on_all("cloudwatch:PutMetricData", conditions=_METRICS),
-                # Transform jobs share a log group of the account, in which streams are named after hosts.
-                _on_all(*_WRITE_LOGS),
             ],
         )
-        acknowledge_wildcard(
-            policy,
-            "*",
-            risk="These actions know no resource, or one that has no name before it is made. The roles can "
-            "read the alarms and the shape of every network in the account, write false metrics and lines "
-            "of logs, and delete any interface of this network, which holds only this environment's. They "
-            "read no log, and containers, being isolated, never hold them.",
+
+    def _transform_log_policy(self) -> iam.ManagedPolicy:
+        """Writing to one group, in which streams are named after hosts that are not known before.
+
+        The streams need a wildcard. As a limit on what all resources are allowed, it is covered by the one
+        finding that is acknowledged for all of these policies.
+        """
+        group = self._stack.format_arn(
+            service="logs",
+            resource="log-group",
+            resource_name=TRANSFORM_LOG_GROUP,
+            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
         )
-        return policy
+        return iam.ManagedPolicy(
+            self,
+            "TransformLogs",
+            statements=[
+                _on_all(*_WRITE_LOGS),
+                iam.PolicyStatement(
+                    effect=iam.Effect.DENY,
+                    actions=list(_WRITE_LOGS),
+                    not_resources=[group, f"{group}:*"],
+                ),
+            ],
+        )
 
     def _own_weights(self, exchange: ObjectBucket) -> iam.ManagedPolicy:
         bucket = exchange.arn_for(self)

@@ -54,8 +54,13 @@ class Template:
         statements: list[Json] = self.at(f"{role_path}/DefaultPolicy")["PolicyDocument"]["Statement"]
         return statements
 
-    def identity_statements(self) -> Iterator[tuple[str, Json]]:
-        """Every statement of every identity policy, with the policy's logical id."""
+    def identity_statements(self, effect: str = "Allow") -> Iterator[tuple[str, Json]]:
+        """Every statement of this effect in every identity policy, with the policy's logical id."""
+        for logical_id, statement in self._identity_statements():
+            if statement["Effect"] == effect:
+                yield logical_id, statement
+
+    def _identity_statements(self) -> Iterator[tuple[str, Json]]:
         for kind in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"):
             for logical_id, resource in self.resources(kind).items():
                 for statement in resource["Properties"]["PolicyDocument"]["Statement"]:

@@ -74,7 +74,7 @@ def test_no_policy_is_managed_by_aws(synthesis: Synthesis) -> None:
 SHARED = {
     "storage": {"DeliveryRights/Policy", "Exchange/JobObjects"},
     "network": {"FunctionRights/Policy"},
-    "registry": {"ModelRights/Hosting", "ModelRights/Weights"},
+    "registry": {"ModelRights/Hosting", "ModelRights/TransformLogs", "ModelRights/Weights"},
 }
 
 
@@ -87,6 +87,42 @@ def test_shared_policies_are_few_and_have_no_name_or_description(synthesis: Synt
         for policy in policies:
             assert not policy["Properties"].get("Description")
             assert "ManagedPolicyName" not in policy["Properties"]
+
+
+def test_the_only_denial_keeps_transform_jobs_to_their_log(synthesis: Synthesis) -> None:
+    """Streams in it are named after hosts; the wildcard that they need is a limit here, not a right."""
+    denials = [
+        statement
+        for template in synthesis.templates.values()
+        for _, statement in template.identity_statements("Deny")
+    ]
+    group = f"arn:aws:logs:us-east-1:{synthesis.environment.account}:log-group:/aws/sagemaker/TransformJobs"
+    [allow, _] = synthesis.registry.at("ModelRights/TransformLogs")["PolicyDocument"]["Statement"]
+    assert denials == [
+        {"Effect": "Deny", "Action": allow["Action"], "NotResource": [group, f"{group}:*"]},
+    ]
+
+
+def test_roles_that_run_the_model_write_to_the_logs_of_their_own_deployment_type(
+    synthesis: Synthesis,
+) -> None:
+    hosting = synthesis.registry.at("ModelRights/Hosting")
+    assert "logs:" not in json.dumps(hosting)
+    for noun, groups in {
+        "realtime": ["EndpointLogs", "ModelLogs"],
+        "asynchronous": ["EndpointLogs"],
+        "batch": [],
+    }.items():
+        template = synthesis.templates[noun]
+        written = [
+            resource["Fn::GetAtt"]
+            for statement in template.statements("ExecutionRole/Role")
+            if "logs:PutLogEvents" in as_list(statement["Action"])
+            for resource in as_list(statement["Resource"])
+        ]
+        assert sorted(written) == [[template.find(path)[0], "Arn"] for path in groups]
+        shared = json.dumps(template.at("ExecutionRole/Role")["ManagedPolicyArns"])
+        assert ("TransformLogs" in shared) is (noun == "batch")
 
 
 def test_rights_on_all_logs_belong_to_roles_that_no_code_of_ours_holds(synthesis: Synthesis) -> None:
