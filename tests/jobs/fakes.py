@@ -130,9 +130,13 @@ class FakeTransforms:
 class FakeSecrets:
     def __init__(self, **secrets: str) -> None:
         self.secrets = secrets
+        self.known: dict[str, str] = {}
 
     def read(self, secret_id: str) -> str:
-        return self.secrets[secret_id]
+        return self.known.setdefault(secret_id, self.secrets[secret_id])
+
+    def forget(self, secret_id: str) -> None:
+        self.known.pop(secret_id, None)
 
 
 class Kill(BaseException):

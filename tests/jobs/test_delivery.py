@@ -132,6 +132,19 @@ def test_no_answer_is_no_delivery() -> None:
         courier(Post(NoAnswerError("no answer within 10 s"))).deliver(EVENT)
 
 
+def test_a_refused_delivery_is_signed_with_the_secret_as_it_is_then() -> None:
+    """The receiver may know only the new one."""
+    post, secrets = Post(401), FakeSecrets(hook="old")
+    sender = Courier({"app": Webhook(url=URL, secret_id="hook")}, secrets, post, time.time)
+    with pytest.raises(NotDeliveredError):
+        sender.deliver(EVENT)
+    secrets.secrets["hook"] = "new"
+    post.answer = 200
+    assert sender.deliver(EVENT)
+    _, headers, body = post.requests[-1]
+    assert client("new").webhooks.unwrap(body, headers).id == EVENT["event_id"]
+
+
 def test_a_client_without_a_webhook_gets_nothing() -> None:
     post = Post()
     assert not courier(post).deliver({**EVENT, "client": "another"})

@@ -261,7 +261,7 @@ def test_without_batches_a_sweep_calls_nothing_of_theirs(
 def test_a_sweep_ends_before_its_invocation(sweep: ModuleType, world: Simulation) -> None:
     world.submit()
     world.now += TTL_SECONDS
-    sweep.handler({}, Context(remaining_ms=15_000))
+    sweep.handler({}, Context(remaining_ms=20_000))
     assert world.jobs.endings == []
 
 

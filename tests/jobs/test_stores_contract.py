@@ -291,11 +291,12 @@ def test_other_refusals_are_raised() -> None:
 
 
 @pytest.mark.usefixtures("aws")
-def test_a_secret_is_read_once() -> None:
+def test_a_secret_is_read_once_until_it_is_forgotten() -> None:
     secretsmanager: Any = boto3.client("secretsmanager")
     secretsmanager.create_secret(Name="hook", SecretString="first")
     secrets = SecretsManagerSecrets(secretsmanager)
     assert secrets.read("hook") == "first"
     secretsmanager.put_secret_value(SecretId="hook", SecretString="second")
     assert secrets.read("hook") == "first"
-    assert SecretsManagerSecrets(secretsmanager).read("hook") == "second"
+    secrets.forget("hook")
+    assert secrets.read("hook") == "second"

@@ -29,9 +29,10 @@ EMPTY = "InvalidRange"
 """What S3 answers to a range of an object without content."""
 
 CLIENT_CONFIG = Config(
-    connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4}
+    connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}
 )
-"""Throttled and failed calls are repeated for some seconds before the message, or the next sweep, comes."""
+"""A call that hangs or fails is repeated, and given up well within an invocation: the message, or the next
+sweep, comes again."""
 
 PAGE = 100
 
@@ -46,7 +47,7 @@ def connect(environment: SettlingEnvironment) -> Stores:
 
 
 def client(service: str) -> Any:
-    """A client of the service that gives up within about a minute."""
+    """A client of the service that gives up within about 20 seconds."""
     make: Any = boto3.client
     return make(service, config=CLIENT_CONFIG)
 
@@ -161,7 +162,7 @@ class SageMakerTransforms:
 
 
 class SecretsManagerSecrets:
-    """Secrets as they were when they were first read: an update is seen by the next process."""
+    """Secrets as they were when they were first read, or last forgotten."""
 
     def __init__(self, secretsmanager: Any) -> None:
         self._secretsmanager = secretsmanager
@@ -172,6 +173,9 @@ class SecretsManagerSecrets:
             answer = self._secretsmanager.get_secret_value(SecretId=secret_id)
             self._known[secret_id] = answer["SecretString"]
         return self._known[secret_id]
+
+    def forget(self, secret_id: str) -> None:
+        self._known.pop(secret_id, None)
 
 
 def _code(error: ClientError) -> str:

@@ -60,6 +60,8 @@ class Courier:
         except NoAnswerError as error:
             raise NotDeliveredError(str(error)) from error
         if not 200 <= status < 300:
+            # It may be signed with a secret that was replaced meanwhile.
+            self._secrets.forget(webhook.secret_id)
             raise NotDeliveredError(f"the receiver answered {status}")
         return True
 

@@ -81,7 +81,11 @@ class Transforms(Protocol):
 
 class Secrets(Protocol):
     def read(self, secret_id: str) -> str:
-        """Return the text of a secret."""
+        """Return the text of a secret, as it is or was a while ago."""
+        ...
+
+    def forget(self, secret_id: str) -> None:
+        """Read the secret anew the next time."""
         ...
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from jobs.stores import Executions, Stores, Transforms
 
-RESERVE_SECONDS = 15.0
+RESERVE_SECONDS = 20.0
 """Time before the invocation's end at which no further job is begun."""
 
 environment = SweepEnvironment.read()
