@@ -52,7 +52,8 @@ RESPONSES = (
         404,
         _REQUEST,
         "unknown_url",
-        "Unknown request URL. This API has POST /v1/chat/completions, GET /v1/models and GET /health.",
+        "Unknown request URL, or no such method on it. This API has /v1/chat/completions, /v1/responses, "
+        "/v1/files, /v1/batches, /v1/models and /health.",
     ),
     ErrorResponse(_TYPES.RESOURCE_NOT_FOUND, 404, _REQUEST, "unknown_url", "Unknown request URL."),
     ErrorResponse(
@@ -64,14 +65,16 @@ RESPONSES = (
         415,
         _REQUEST,
         "unsupported_media_type",
-        "Send Content-Type: application/json.",
+        "Send Content-Type: application/json, or multipart/form-data with a file.",
     ),
+    # Of API Gateway for more than 10 MB, and of Lambda for what takes more than 6 MB in base64.
     ErrorResponse(
         _TYPES.REQUEST_TOO_LARGE,
         413,
         _REQUEST,
         "request_too_large",
-        "The body is larger than API Gateway accepts, 10 MB.",
+        "The body is too large for one request. A file above 4 MiB is announced to POST /v1/files as JSON, "
+        "and then sent to the address in the answer.",
     ),
     ErrorResponse(
         _TYPES.THROTTLED,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -199,6 +200,19 @@ def test_every_gateway_error_has_openais_shape(api: Template) -> None:
         assert set(error) == {"message", "type", "param", "code"}
         assert error["message"]
         assert not {"aws", "arn:", "lambda"} & set(error["message"].lower().split())
+
+
+def test_an_unknown_url_is_answered_with_the_collections_there_are(api: Template) -> None:
+    """A `{` would begin an id; what stands before it is the collection."""
+    collections = {f"/{route.rpartition('/')[0].partition('/{')[0]}" for route in ROUTES}
+    template = gateway_response(api, "MISSING_AUTHENTICATION_TOKEN")["ResponseTemplates"]["application/json"]
+    named = set(re.findall(r"/[a-z0-9/]+", json.loads(template)["error"]["message"]))
+    assert named == collections
+
+
+def test_a_body_that_is_too_large_is_told_the_way_for_files(api: Template) -> None:
+    template = gateway_response(api, "REQUEST_TOO_LARGE")["ResponseTemplates"]["application/json"]
+    assert "A file above 4 MiB is announced to POST /v1/files" in json.loads(template)["error"]["message"]
 
 
 @pytest.mark.parametrize(
