@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import pytest
@@ -14,8 +14,8 @@ from orchestrator.chat import Adapters, Chat
 from orchestrator.jobs.asynchronous import MAX_INLINE_BYTES
 from orchestrator.jobs.errors import JobsUnavailableError
 from orchestrator.pacing import Pace
-from orchestrator.responses.background import WAIT_SECONDS, Acceptance, Asked
-from orchestrator.responses.errors import BeingSubmittedError
+from orchestrator.responses.background import MAX_RECORD_BYTES, WAIT_SECONDS, Acceptance, Asked
+from orchestrator.responses.errors import BeingSubmittedError, RecordTooLargeError
 from orchestrator.responses.parsing import parse_request
 from orchestrator.responses.submission import CLAIM_SECONDS
 from orchestrator.telemetry import Record as RequestRecord
@@ -199,6 +199,21 @@ async def test_the_sources_are_those_of_the_prompt_that_was_submitted(twin: Twin
     record = await twin.create()
     assert [source["document_id"] for source in record["sources"]] == ["notes/2"]
     assert twin.records == [record]
+
+
+async def test_sources_that_no_longer_fit_into_the_record_are_refused(twin: Twin) -> None:
+    twin.kill("before", "submit")
+    with pytest.raises(KilledError):
+        await twin.create()
+    [before] = twin.records
+    twin.revive()
+    twin.now += CLAIM_SECONDS
+    [first, *_] = twin.retriever.passages
+    twin.retriever.passages = [replace(first, document_id="a" * MAX_RECORD_BYTES)]
+    with pytest.raises(RecordTooLargeError):
+        await twin.create()
+    assert twin.records == [before]
+    assert twin.submitted_ids == []
 
 
 async def test_many_equal_requests_at_once_are_one_response(twin: Twin) -> None:

@@ -141,7 +141,8 @@ class Acceptance:
         prepared = await self._prepare(asked)
         field = claim_field(claims(record) + 1)
         now = self._now()
-        fields = {field: now, "due_at": self._due_at(now), **_sources(prepared)}
+        sources = _fitting(_sources(prepared), beside=(record["metadata"], record["request"]))
+        fields = {field: now, "due_at": self._due_at(now), **sources}
         try:
             record = await self._adapters.table.change(
                 record["owner"], record["id"], allowed={states.QUEUED}, fields=fields, absent=field
@@ -157,13 +158,8 @@ class Acceptance:
     def _record(self, asked: Asked, prepared: Prepared) -> Record:
         now_ms = self._now_ms()
         now = now_ms // 1000
-        documents = {
-            "metadata": asked.request.metadata or {},
-            "request": echo_of(asked.request),
-            **_sources(prepared),
-        }
-        if (size := len(to_json(documents))) > MAX_RECORD_BYTES:
-            raise RecordTooLargeError(size, MAX_RECORD_BYTES)
+        metadata, echo = asked.request.metadata or {}, echo_of(asked.request)
+        sources = _fitting(_sources(prepared), beside=(metadata, echo))
         return {
             "owner": asked.owner,
             "id": ids.new_id(ids.RESPONSE, now_ms),
@@ -173,7 +169,9 @@ class Acceptance:
             "due_at": self._due_at(now),
             "delete_at": now + (self._environment.job_retention_days or 0) * _DAY,
             "model": asked.request.model,
-            **documents,
+            "metadata": metadata,
+            "request": echo,
+            **sources,
             "submitted": False,
             "client": self._environment.webhook_clients.get(asked.owner),
         }
@@ -190,6 +188,13 @@ class Acceptance:
 def _under_way(record: Record) -> bool:
     """Whether the response was submitted, or has come to its end without."""
     return bool(record["submitted"]) or record["status"] != states.QUEUED
+
+
+def _fitting(sources: dict[str, Any], *, beside: tuple[dict[str, Any], ...]) -> dict[str, Any]:
+    """The sources, where a record can hold them beside the other documents. Raises `RecordTooLargeError`."""
+    if (size := len(to_json([sources, *beside]))) > MAX_RECORD_BYTES:
+        raise RecordTooLargeError(size, MAX_RECORD_BYTES)
+    return sources
 
 
 def _sources(prepared: Prepared) -> dict[str, Any]:
