@@ -21,6 +21,9 @@ from twin.settings.asynchronous import AsynchronousSettings
 
 _OUTCOMES_TIMEOUT = cdk.Duration.seconds(60)
 _OUTCOMES_PER_BATCH = 10
+_OUTCOMES_CONCURRENCY = 10
+"""Settles some 100 requests in a second, and leaves the account's concurrency to those who answer clients."""
+
 _OUTCOMES_MEMORY_MIB = 512
 
 
@@ -58,7 +61,9 @@ class AsynchronousStack(TwinStack):
         )
         BacklogScaling(self, "Scaling", names=self.names, settings=asynchronous, endpoint=endpoint)
         recorder = self._recorder(bundles, outcomes.outcomes, webhooks)
-        outcomes.outcomes.feed(recorder, batch_size=_OUTCOMES_PER_BATCH)
+        outcomes.outcomes.feed(
+            recorder, batch_size=_OUTCOMES_PER_BATCH, max_concurrency=_OUTCOMES_CONCURRENCY
+        )
 
     def _execution_role(self, rights: ModelRights, outcomes: OutcomeFeed) -> ModelExecutionRole:
         storage, model = self._storage, self._environment.model

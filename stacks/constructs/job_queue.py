@@ -64,7 +64,7 @@ class JobQueue(Construct):
         role.add_to_policy(iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[self.queue.queue_arn]))
         self._key.grant_encrypt_decrypt(role)
 
-    def feed(self, function: PythonFunction, *, batch_size: int, max_concurrency: int | None = None) -> None:
+    def feed(self, function: PythonFunction, *, batch_size: int, max_concurrency: int) -> None:
         """Let the function work the messages off; it answers which of a batch failed."""
         function.function.add_event_source(
             event_sources.SqsEventSource(

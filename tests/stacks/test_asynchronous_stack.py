@@ -294,6 +294,13 @@ def test_only_the_topics_may_fill_the_queue(synthesis: Synthesis) -> None:
     assert {entry["Principal"]["Service"] for entry in allowed} == {"sns.amazonaws.com"}
 
 
+def test_no_flood_of_outcomes_takes_the_concurrency_of_those_who_answer_clients(
+    synthesis: Synthesis,
+) -> None:
+    mapping = synthesis.asynchronous.only("AWS::Lambda::EventSourceMapping")
+    assert mapping["ScalingConfig"] == {"MaximumConcurrency": 10}
+
+
 def test_an_outcome_that_cannot_be_recorded_is_set_aside(synthesis: Synthesis) -> None:
     template = synthesis.asynchronous
     queue = template.at("Feed/Outcomes/Messages")
