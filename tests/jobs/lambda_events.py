@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
+
+import pytest
+
+DIMENSIONS = {"environment": "test", "service": "jobs"}
+"""Of every metric."""
+
+NONE: dict[str, Any] = {"batchItemFailures": []}
+"""What a handler returns where no message failed."""
 
 
 @dataclass
@@ -59,3 +68,8 @@ def emitted(lines: list[dict[str, Any]]) -> list[tuple[str, float, dict[str, str
                 )
             )
     return found
+
+
+def counted(capsys: pytest.CaptureFixture[str]) -> list[tuple[str, float, dict[str, str]]]:
+    """Name, value and dimensions of the metrics that were written since the last call."""
+    return emitted([json.loads(line) for line in capsys.readouterr().out.splitlines()])
