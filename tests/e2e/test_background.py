@@ -25,7 +25,10 @@ RUNNING = {"queued", "in_progress"}
 
 
 def create(twin: DeployedTwin, question: str = QUESTION, **more: Any) -> Response:
-    return twin.client().responses.create(model=twin.model, input=question, background=True, **more)
+    created: Response = twin.client().responses.create(
+        model=twin.model, input=question, background=True, **more
+    )
+    return created
 
 
 def ended(twin: DeployedTwin, job: str, *, seconds: float = 60) -> Response:
@@ -118,8 +121,9 @@ def test_a_failing_model_is_a_failed_response(twin: DeployedTwin) -> None:
         response = ended(twin, create(twin).id)
     assert response.status == "failed"
     assert response.error is not None
-    assert response.error.code == "model_error"
-    assert "CUDA" not in response.error.message
+    error = response.error.model_dump()
+    assert error["code"] == "model_error"
+    assert "CUDA" not in error["message"]
 
 
 @pytest.mark.parametrize(
