@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from batch.augmentation import Augmenter, Prompting
+from batch.embeddings import Embeddings
 from batch.sources import Finder, Rules
 from hypothesis import given
 from hypothesis import strategies as st
@@ -95,7 +96,7 @@ def in_a_batch(
         output=settings.max_output_tokens,
         sources=settings.retrieval_context_tokens,
     )
-    finder = Finder(lambda: world.encoder, world.sources, rules, threads=2)
+    finder = Finder(Embeddings(lambda: world.encoder), world.sources, rules, threads=2)
     prompting = Prompting(settings.persona, limits, 6_000_000)
     Augmenter(world.jobs, world.objects, finder, prompting, lambda: False).augment(OWNER, BATCH, 0)
     requests = {line["line"]: line["body"] for line in world.lines(keys.transform_shard(BATCH, 0))}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from batch.augmentation import Augmented, Augmenter, Prompting
+from batch.embeddings import Embeddings
 from batch.endings import FileKind, file_id
 from batch.finishing import Finished, Finisher
 from batch.joining import Joined, join
@@ -124,7 +125,7 @@ class World:
     def augmenter(self) -> Augmenter:
         limits = prompt.Limits(context=self.context_tokens, output=512, sources=1500)
         prompting = Prompting(Persona.model_validate(PERSONA), limits, self.max_line_bytes)
-        finder = Finder(lambda: self.encoder, self.sources, self.rules, threads=2)
+        finder = Finder(Embeddings(lambda: self.encoder), self.sources, self.rules, threads=2)
         return Augmenter(self.jobs, self.objects, finder, prompting, self._out_of_time)
 
     def _out_of_time(self) -> bool:

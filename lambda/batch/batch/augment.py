@@ -14,6 +14,7 @@ from retrieval import Encoder
 
 from batch.augmentation import Augmenter, Prompting
 from batch.aws import SEARCH_THREADS, connect_jobs, connect_objects, connect_sources
+from batch.embeddings import Embeddings
 from batch.environment import AugmentEnvironment
 from batch.sources import Finder, Rules
 
@@ -58,6 +59,12 @@ def encoder() -> Encoder:
     return Encoder.load(threads=environment.encoder_threads(len(os.sched_getaffinity(0))))
 
 
+@cache
+def embeddings() -> Embeddings:
+    """One for all shards that this process augments."""
+    return Embeddings(encoder)
+
+
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Augment the shard. Running it again changes nothing."""
@@ -67,7 +74,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     augmenter = Augmenter(
         jobs,
         objects,
-        Finder(encoder, sources, _rules(), SEARCH_THREADS),
+        Finder(embeddings(), sources, _rules(), SEARCH_THREADS),
         _prompting(),
         lambda: time.monotonic() > deadline,
     )

@@ -33,9 +33,10 @@ SEARCH_CONFIG = Config(
     connect_timeout=2,
     read_timeout=10,
     max_pool_connections=SEARCH_THREADS,
-    retries={"mode": "standard", "total_max_attempts": 5},
+    retries={"mode": "adaptive", "total_max_attempts": 6},
 )
-"""A search that keeps failing must not take the time of the shard's other lines."""
+"""Throttling slows all searches of the function down, as many shards search the index at once. A search that
+keeps failing must not take the time of the shard's other lines."""
 
 
 def connect_steps(environment: StepsEnvironment) -> Stores:

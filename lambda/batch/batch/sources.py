@@ -4,29 +4,22 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 from batch.requests import LineError
 from batch.stores import FilterRefusedError, SearchUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from prompting.request import ChatRequest
     from retrieval import Passage
 
+    from batch.embeddings import Embeddings
     from batch.stores import Sources
 
 Found = list["Passage"] | LineError | None
 """Passages that are similar enough, why there are none to be had, or None where none were asked for."""
-
-
-class Encoder(Protocol):
-    """The part of the retrieval layer's encoder that is used here."""
-
-    def encode(self, texts: Sequence[str]) -> Any:
-        """Return an array of shape (len(texts), 384), each row of length 1."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +41,10 @@ class _Search:
 
 
 class Finder:
-    """Finds sources as the realtime service does, for many requests at once. `encoder` loads at first use."""
+    """Finds sources as the realtime service does, for many requests at once."""
 
-    def __init__(self, encoder: Callable[[], Encoder], sources: Sources, rules: Rules, threads: int) -> None:
-        self._encoder = encoder
+    def __init__(self, embeddings: Embeddings, sources: Sources, rules: Rules, threads: int) -> None:
+        self._embeddings = embeddings
         self._sources = sources
         self._rules = rules
         self._threads = threads
@@ -66,8 +59,8 @@ class Finder:
         ]
         with ThreadPoolExecutor(self._threads, thread_name_prefix="search") as pool:
             while searches:
-                vectors = self._encoder().encode([search.texts.pop(0) for search in searches])
-                found = pool.map(self._search, [search.request for search in searches], vectors.tolist())
+                vectors = self._embeddings.of([search.texts.pop(0) for search in searches])
+                found = pool.map(self._search, [search.request for search in searches], vectors)
                 unanswered = []
                 for search, passages in zip(searches, found, strict=True):
                     results[search.index] = passages or []
