@@ -27,11 +27,14 @@ def choices(*reasons: Any) -> bytes:
         (["stop"], "completed"),
         ([None], "completed"),
         (["length"], "incomplete"),
-        (["length", "length"], "incomplete"),
-        (["length", "stop"], "completed"),
+        (["content_filter"], "incomplete"),
+        (["length", "stop"], "incomplete"),
+        (["stop", "length"], "completed"),
     ],
 )
-def test_an_answer_is_incomplete_where_every_choice_was_cut(reasons: list[str | None], status: str) -> None:
+def test_an_answer_whose_first_choice_was_cut_off_is_incomplete(
+    reasons: list[str | None], status: str
+) -> None:
     verdict = of_output(choices(*reasons))
     counts = {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9}
     assert (verdict.status, verdict.fields) == (status, {"usage": counts})
@@ -55,6 +58,8 @@ def test_an_answer_without_counts_is_one(usage: Any) -> None:
         b'{"choices": [{}]}',
         b'{"choices": [{"message": {"content": 5}, "finish_reason": "stop"}]}',
         b'{"choices": [{"message": {"content": "a"}, "finish_reason": {}}]}',
+        b'{"choices": [{"message": {"tool_calls": [{"id": "c"}]}, "finish_reason": "tool_calls"}]}',
+        b'{"choices": [{"message": {"tool_calls": 5}, "finish_reason": "tool_calls"}]}',
         b'{"error": {"message": "no"}}',
         b"[" * 100_000,
         choices("stop")[:-1],

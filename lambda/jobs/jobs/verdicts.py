@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 MAX_OUTPUT_BYTES = 16 * 1024 * 1024
 """Longest output that is read; a model's longest answer takes far less."""
 
+CUT_OFF = frozenset({"length", "content_filter"})
+"""Reasons for which a choice ended before the model had come to its end."""
+
 COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 MESSAGES = {
@@ -39,25 +42,25 @@ def failed(code: str) -> Verdict:
 
 
 def of_output(content: bytes) -> Verdict:
-    """Judge an output object: incomplete where every choice ran into the limit of tokens."""
+    """Judge an output object by its first choice, which is the one that clients get."""
     if len(content) > MAX_OUTPUT_BYTES:
         return failed("invalid_output")
     try:
         completion = json.loads(content)
-        reasons = [_finish_reason(choice) for choice in completion["choices"]]
+        reason = _finish_reason(completion["choices"][0])
         usage = _usage(completion.get("usage"))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return failed("invalid_output")
-    if not reasons:
-        return failed("invalid_output")
-    cut = all(reason == "length" for reason in reasons)
-    return Verdict(INCOMPLETE if cut else COMPLETED, {"usage": usage})
+    return Verdict(INCOMPLETE if reason in CUT_OFF else COMPLETED, {"usage": usage})
 
 
 def _finish_reason(choice: Any) -> str | None:
-    """Why the choice ended. Raises TypeError or KeyError where it is none."""
-    if not isinstance(choice["message"].get("content"), str | None):
-        raise TypeError("content is no text")
+    """Why the choice ended. Raises TypeError, KeyError or AttributeError where it is none."""
+    message = choice["message"]
+    calls = [(call["id"], call["function"]) for call in message.get("tool_calls") or []]
+    texts = [text for id_, function in calls for text in (id_, function["name"], function["arguments"])]
+    if not all(isinstance(text, str) for text in texts) or not isinstance(message.get("content"), str | None):
+        raise TypeError("the message holds something else than text")
     reason = choice["finish_reason"]
     if not isinstance(reason, str | None):
         raise TypeError("finish_reason is no text")
