@@ -130,13 +130,17 @@ def end(
     fields: Mapping[str, Any],
     now: int,
 ) -> Request:
-    """`change` to the final status in `fields`.
+    """`change` to the final status in `fields`."""
+    return change(table, record["owner"], record["id"], allowed=allowed, fields=ending(record, fields, now))
+
+
+def ending(record: Mapping[str, Any], fields: Mapping[str, Any], now: int) -> Record:
+    """`fields` of the end of a job, and what its announcement needs.
 
     A job whose client has a webhook stays in the index, due in a minute, until `notified` takes it out: so
     the sweeper tells the client where whoever ended the job died before it could.
     """
-    due = {"due_at": now + ANNOUNCING_SECONDS} if record.get("client") else {}
-    return change(table, record["owner"], record["id"], allowed=allowed, fields={**fields, **due})
+    return {**fields, "due_at": now + ANNOUNCING_SECONDS} if record.get("client") else dict(fields)
 
 
 def notified(table: str, owner: str, record_id: str, now: int) -> Request:

@@ -68,9 +68,7 @@ class StoredResponses:
     async def _end(self, record: Record) -> Record:
         """Cancel, unless another status was first."""
         now = self._now()
-        fields = {"status": states.CANCELLED, "ended_at": now}
-        if record.get("client"):
-            fields["due_at"] = now + records.ANNOUNCING_SECONDS
+        fields = records.ending(record, {"status": states.CANCELLED, "ended_at": now}, now)
         owner, response_id = record["owner"], record["id"]
         try:
             return await self._adapters.table.change(owner, response_id, allowed=states.OPEN, fields=fields)
