@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from twin.local import ACCOUNT, HOST, REGION
@@ -28,11 +30,22 @@ class Need:
         return self.action.partition(":")[0]
 
 
+def parsed_once(parse: Callable[[Any], list[Any]]) -> Callable[[Any], list[Any]]:
+    """`parse`, which reads the same text only once: MiniStack parses a role's policies for every request."""
+    kept = lru_cache(maxsize=512)(parse)
+
+    def parsed(document: Any) -> list[Any]:
+        return list(kept(document)) if isinstance(document, str) else parse(document)
+
+    return parsed
+
+
 class Policies:
     """The policies of roles and resources as MiniStack holds them."""
 
     def __init__(self, emulator: Emulator) -> None:
         self._policies = emulator.policies
+        self._policies.parse_policy_document = parsed_once(self._policies.parse_policy_document)
 
     def denial(self, access_key: str, need: Need) -> str | None:
         """AWS's message for a denied permission, or None when it is allowed."""
