@@ -318,3 +318,16 @@ def test_streamed_tokens_take_their_time_too() -> None:
     times = asyncio.run(run())
     assert times[0] >= 0.050
     assert times[-1] >= 0.050 + 10 * 0.010
+
+
+@pytest.mark.parametrize(("stream", "waits"), [(False, 1), (True, 11)])
+def test_a_whole_answer_waits_once(monkeypatch: pytest.MonkeyPatch, stream: bool, waits: int) -> None:
+    """A timer for each token would be most of what a line of a transform job costs this machine."""
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    ask(request(stream=stream, max_tokens=11))
+    assert len(slept) == waits

@@ -6,7 +6,6 @@ streaming, timeouts and concurrency can be exercised and measured without a GPU.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 from twin.local.services.models.chat import ChatMessage
@@ -37,10 +36,10 @@ def compose_answer(messages: Sequence[ChatMessage]) -> str:
 
 
 class ExtractiveModel:
-    """Chat model that paces the tokens of `compose_answer`.
+    """Chat model that tells the tokens of `compose_answer`.
 
     Token `i` (from 0) is ready `time_to_first_token_ms + i * inter_token_latency_ms` after the start of
-    generation; late tokens catch up, so that errors of the timer don't add up.
+    generation.
     """
 
     name = MODEL_NAME
@@ -53,9 +52,8 @@ class ExtractiveModel:
         return sum(count_tokens(message.text) + TOKENS_PER_MESSAGE for message in messages)
 
     async def generate(self, messages: Sequence[ChatMessage], limit: int) -> AsyncIterator[str]:
-        clock = asyncio.get_running_loop().time
-        start = clock()
-        for number, token in enumerate(split_tokens(compose_answer(messages))[:limit]):
-            due = start + self._first + number * self._next
-            await asyncio.sleep(max(0.0, due - clock()))
+        for token in split_tokens(compose_answer(messages))[:limit]:
             yield token
+
+    def ready_after(self, number: int) -> float:
+        return self._first + number * self._next

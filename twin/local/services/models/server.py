@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator, Sequence
@@ -32,6 +33,12 @@ class ChatModel(Protocol):
 
     def generate(self, messages: Sequence[ChatMessage], limit: int) -> AsyncIterator[str]:
         """At most `limit` tokens of the answer, as they become ready."""
+
+    def ready_after(self, number: int) -> float:
+        """Seconds from the start of an answer until its token `number` (from 0) may be told, at the earliest.
+
+        A model that takes its time by itself says 0.
+        """
 
 
 async def _once(body: bytes) -> AsyncIterator[bytes]:
@@ -67,19 +74,24 @@ class _Answer:
         self._tokens = model.generate(request.messages, limit)
         self._prompt_tokens = prompt_tokens
         self._limit = limit
+        self._ready_after = model.ready_after
         self._count = 0
         self._finish_reason = "stop"
+        self._clock = asyncio.get_running_loop().time
+        self._start = self._clock()
         self._completion = Completion(f"chatcmpl-{uuid.uuid4().hex}", int(time.time()), model.name)
 
     @property
     def _usage(self) -> Usage:
         return Usage(self._prompt_tokens, self._count)
 
-    async def _texts(self) -> AsyncIterator[str]:
-        """Text of each token, until the end, the limit or a stop string."""
+    async def _texts(self, *, paced: bool) -> AsyncIterator[str]:
+        """Text of each token, until the end, the limit or a stop string; if `paced`, at its time."""
         stop = StopFilter(self._request.stop)
         async for token in self._tokens:
             self._count += 1
+            if paced:
+                await self._last_is_due()
             yield stop.feed(token)
             if stop.stopped:
                 return
@@ -89,13 +101,20 @@ class _Answer:
         if rest:
             yield rest
 
+    async def _last_is_due(self) -> None:
+        """Wait for the time of the token that came last. Late ones catch up: timers' errors don't add up."""
+        due = self._start + (self._ready_after(self._count - 1) if self._count else 0)
+        await asyncio.sleep(max(0.0, due - self._clock()))
+
     async def whole(self) -> AsyncIterator[bytes]:
-        text = "".join([part async for part in self._texts()])
+        """The body, at the time of the last token: one wait costs less than one for each."""
+        text = "".join([part async for part in self._texts(paced=False)])
+        await self._last_is_due()
         yield self._completion.whole(text, self._finish_reason, self._usage)
 
     async def stream(self) -> AsyncIterator[bytes]:
         first = True
-        async for text in self._texts():
+        async for text in self._texts(paced=True):
             if first:
                 yield self._completion.delta({"role": "assistant", "content": ""})
                 first = False

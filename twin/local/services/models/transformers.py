@@ -48,6 +48,9 @@ class TransformersModel:
     def count(self, messages: Sequence[ChatMessage]) -> int:
         return len(self._tokenizer(self._prompt(messages))["input_ids"])
 
+    def ready_after(self, number: int) -> float:
+        return 0.0
+
     async def generate(self, messages: Sequence[ChatMessage], limit: int) -> AsyncIterator[str]:
         """Each token's text; a token that ends inside a character gives its text with the next one."""
         inputs = self._tokenizer(self._prompt(messages), return_tensors="pt").to(self._model.device)
