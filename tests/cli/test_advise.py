@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+from collections.abc import Iterator
 
 import pytest
 
@@ -84,6 +87,58 @@ def test_what_is_missing_is_asked_for() -> None:
     given = {**FLAGS, "busy_hours": None}
     assert advise.workload_of(given, answer).busy_hours == 7
     assert asked == ["throughput: hours of the day in which they come? "]
+
+
+def test_a_wrong_answer_is_asked_for_again(capsys: pytest.CaptureFixture[str]) -> None:
+    answers = iter(["ten", "30", "10"])
+    given = {**FLAGS, "busy_hours": None}
+    assert advise.workload_of(given, lambda _: next(answers)).busy_hours == 10
+    assert capsys.readouterr().err.splitlines() == [
+        "error: --busy-hours: 'ten' given; accepted: a number",
+        "error: busy-hours: 30 given; accepted: hours from 0.1 to 24",
+    ]
+
+
+def test_a_wrong_flag_is_refused_before_anything_is_asked() -> None:
+    given = {**FLAGS, "max_wait_seconds": None, "busy_hours": "30"}
+    with pytest.raises(WorkloadError, match=r"^busy-hours: 30 given; accepted: hours from 0\.1 to 24$"):
+        advise.workload_of(given, lambda _: pytest.fail("was asked"))
+
+
+@pytest.fixture
+def keyboard() -> Iterator[int]:
+    """A terminal as standard input; gives the descriptor that types into it."""
+    typing, stdin = pty.openpty()
+    before = os.dup(0)
+    os.dup2(stdin, 0)
+    yield typing
+    os.dup2(before, 0)
+    for descriptor in (before, typing, stdin):
+        os.close(descriptor)
+
+
+def test_at_a_terminal_the_questions_are_no_part_of_the_output(
+    keyboard: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open(0, closefd=False) as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        os.write(keyboard, "".join(f"{value}\n" for value in FLAGS.values()).encode())
+        assert main(["advise", "--env=prod", "--json"]) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["recommended"] == "realtime"
+    assert printed.err.startswith("latency: seconds a client may wait for the whole answer? latency: is ")
+
+
+def test_the_end_of_the_answers_is_one_message(
+    keyboard: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open(0, closefd=False) as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        os.write(keyboard, b"60\n\x04")
+        assert main(["advise", "--env=prod"]) == 1
+    assert capsys.readouterr().err.endswith(
+        "error: the answers ended before the questions; every criterion is a flag too\n"
+    )
 
 
 def test_a_model_has_a_size() -> None:

@@ -18,6 +18,15 @@ _BOUNDS: dict[str, tuple[float, float, str]] = {
 }
 
 
+def check(name: str, value: float) -> None:
+    """Raise WorkloadError where a workload's field has no such value."""
+    if name not in _BOUNDS:
+        return
+    lowest, highest, accepted = _BOUNDS[name]
+    if not lowest <= value <= highest:
+        raise WorkloadError(f"{name.replace('_', '-')}: {value:g} given; accepted: {accepted}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
     """What clients ask for.
@@ -38,12 +47,7 @@ class Workload:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            if field.name not in _BOUNDS:
-                continue
-            lowest, highest, accepted = _BOUNDS[field.name]
-            value = getattr(self, field.name)
-            if not lowest <= value <= highest:
-                raise WorkloadError(f"{field.name.replace('_', '-')}: {value:g} given; accepted: {accepted}")
+            check(field.name, getattr(self, field.name))
 
     @property
     def requests_per_second(self) -> float:

@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from twin.capacity import Advice, Assessment, Workload, WorkloadError
-from twin.cli.output import bold, dim, say
+from twin.capacity.workload import check
+from twin.cli.output import bold, dim, fail, say
 
 if TYPE_CHECKING:
     import argparse
@@ -85,28 +86,42 @@ def add_flags(command: argparse.ArgumentParser) -> None:
 def workload_of(given: Mapping[str, str | None], ask: Callable[[str], str] | None) -> Workload:
     """The workload that the flags give; what is missing is asked for, where there is somebody to ask.
 
+    A wrong answer is asked for again, after all flags were found right.
+
     Raises:
-        WorkloadError: a value is wrong, or missing with nobody to ask.
+        WorkloadError: a flag is wrong, or missing with nobody to ask.
     """
     missing = [question.flag for question in QUESTIONS if given.get(question.name) is None]
     if missing and ask is None:
         raise WorkloadError(f"missing: {', '.join(missing)}; without a terminal every criterion is a flag")
-    values = {}
+    values = {
+        question.name: read(question, text)
+        for question in QUESTIONS
+        if (text := given.get(question.name)) is not None
+    }
     for question in QUESTIONS:
-        text = given.get(question.name)
-        if text is None:
-            assert ask is not None  # noqa: S101 - checked above
-            text = ask(f"{question.criterion}: {question.text}? ")
-        values[question.name] = read(question, text)
+        if ask is not None and question.name not in values:
+            values[question.name] = _answer(question, ask)
     return Workload(**values)
 
 
 def read(question: Question, text: str) -> Any:
     """The answer's value; raises WorkloadError, which names the flag."""
     try:
-        return question.read(text)
+        value = question.read(text)
     except ValueError as error:
         raise WorkloadError(f"{question.flag}: {error}") from None
+    check(question.name, value)
+    return value
+
+
+def _answer(question: Question, ask: Callable[[str], str]) -> Any:
+    while True:
+        text = ask(f"{question.criterion}: {question.text}? ")
+        try:
+            return read(question, text)
+        except WorkloadError as error:
+            fail(str(error))
 
 
 def parameters(text: str) -> float:
@@ -121,8 +136,17 @@ def parameters(text: str) -> float:
 
 
 def terminal() -> Callable[[str], str] | None:
-    """Asks at the terminal, or None where there is none."""
-    return input if sys.stdin.isatty() else None
+    """Asks at the terminal, or None where there is none. What is asked stays out of what is printed."""
+    return _ask if sys.stdin.isatty() else None
+
+
+def _ask(prompt: str) -> str:
+    print(prompt, end="", file=sys.stderr, flush=True)
+    try:
+        return input()
+    except EOFError:
+        print(file=sys.stderr)
+        raise WorkloadError("the answers ended before the questions; every criterion is a flag too") from None
 
 
 def show(advice: Advice) -> None:
