@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import pytest
 from jobtable import ids
@@ -14,8 +14,8 @@ from orchestrator.chat import Adapters, Chat
 from orchestrator.jobs.asynchronous import MAX_INLINE_BYTES
 from orchestrator.jobs.errors import JobsUnavailableError
 from orchestrator.pacing import Pace
-from orchestrator.responses.background import MAX_RECORD_BYTES, WAIT_SECONDS, Acceptance, Asked
-from orchestrator.responses.errors import BeingSubmittedError, RecordTooLargeError
+from orchestrator.responses.background import WAIT_SECONDS, Acceptance, Asked
+from orchestrator.responses.errors import BeingSubmittedError
 from orchestrator.responses.parsing import parse_request
 from orchestrator.responses.submission import CLAIM_SECONDS
 from orchestrator.telemetry import Record as RequestRecord
@@ -57,8 +57,10 @@ class Twin:
         self.now += seconds
         await asyncio.sleep(0)
 
-    async def create(self, key: str | None = "k", question: str = "What are copies?") -> Record:
-        body = json.dumps({"model": MODEL, "input": question, "background": True}).encode()
+    async def create(
+        self, key: str | None = "k", question: str = "What are copies?", **fields: Any
+    ) -> Record:
+        body = json.dumps({"model": MODEL, "input": question, "background": True, **fields}).encode()
         about = RequestRecord("r", "POST", "/v1/responses")
         return await self.acceptance.create(Asked("ada", parse_request(body), body, key, about))
 
@@ -189,31 +191,39 @@ async def test_one_of_many_repetitions_takes_over(twin: Twin) -> None:
     assert len(twin.records) == 1
 
 
-async def test_the_sources_are_those_of_the_prompt_that_was_submitted(twin: Twin) -> None:
-    twin.kill("before", "submit")
+@pytest.mark.parametrize(("moment", "submissions"), [("before", 1), ("after", 2)])
+async def test_every_submission_has_the_prompt_of_the_sources_in_the_record(
+    twin: Twin, moment: Moment, submissions: int
+) -> None:
+    """Whichever is answered, and whatever is found in the meantime."""
+    undisturbed = Twin()
+    await undisturbed.create()
+    [(_, expected)] = undisturbed.jobs.asynchronous.submitted
+    twin.kill(moment, "submit")
     with pytest.raises(KilledError):
         await twin.create()
     twin.revive()
     twin.now += CLAIM_SECONDS
-    twin.retriever.passages = twin.retriever.passages[1:2]
+    twin.retriever.passages = []
     record = await twin.create()
-    assert [source["document_id"] for source in record["sources"]] == ["notes/2"]
-    assert twin.records == [record]
+    assert [source["document_id"] for source in record["sources"]] == ["essays/1", "notes/2"]
+    assert [body for _, body in twin.jobs.asynchronous.submitted] == [expected] * submissions
+    assert len(twin.retriever.searches) == 1
 
 
-async def test_sources_that_no_longer_fit_into_the_record_are_refused(twin: Twin) -> None:
-    twin.kill("before", "submit")
+@pytest.mark.parametrize("retrieval", [{"enabled": False}, {"enabled": True}])
+async def test_without_sources_every_submission_has_the_same_prompt_too(
+    twin: Twin, retrieval: dict[str, bool]
+) -> None:
+    twin.retriever.passages = []
+    twin.kill("after", "submit")
     with pytest.raises(KilledError):
-        await twin.create()
-    [before] = twin.records
+        await twin.create(retrieval=retrieval)
     twin.revive()
     twin.now += CLAIM_SECONDS
-    [first, *_] = twin.retriever.passages
-    twin.retriever.passages = [replace(first, document_id="a" * MAX_RECORD_BYTES)]
-    with pytest.raises(RecordTooLargeError):
-        await twin.create()
-    assert twin.records == [before]
-    assert twin.submitted_ids == []
+    await twin.create(retrieval=retrieval)
+    first, second = (body for _, body in twin.jobs.asynchronous.submitted)
+    assert first == second
 
 
 async def test_many_equal_requests_at_once_are_one_response(twin: Twin) -> None:

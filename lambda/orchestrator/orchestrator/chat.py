@@ -63,6 +63,12 @@ class Chat:
         prompt = await self._prompt(request, record)
         return Prepared(prompt.body(request), prompt.about_sources)
 
+    def prepare_again(self, request: ChatRequest, sources: list[Passage]) -> Prepared:
+        """Return what the model is to be asked with the sources that `prepare` found. Raises `ApiError`."""
+        found = sources if request.retrieval.enabled else None
+        prompt = build_prompt(request, self._environment.persona, found, self._limits)
+        return Prepared(prompt.body(request), prompt.about_sources)
+
     async def complete(self, request: ChatRequest, record: Record) -> dict[str, Any]:
         """Return the chat completion. Raises `ApiError`."""
         prepared = await self.prepare(request, record)

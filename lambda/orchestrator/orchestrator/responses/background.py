@@ -10,7 +10,7 @@ import asyncio
 import math
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jobtable import ids, states
 
@@ -20,6 +20,7 @@ from orchestrator.responses.document import echo_of
 from orchestrator.responses.errors import BeingSubmittedError, RecordTooLargeError
 from orchestrator.responses.parsing import in_our_names, to_chat
 from orchestrator.responses.submission import claim_field, claimed_until, claims, submit
+from orchestrator.responses.views import passages
 from orchestrator.wire import to_json
 
 if TYPE_CHECKING:
@@ -137,12 +138,16 @@ class Acceptance:
         return record
 
     async def _claim(self, asked: Asked, record: Record) -> Record | None:
-        """Submit again what may not have been submitted, with the sources that are found now."""
-        prepared = await self._prepare(asked)
+        """Submit again what may not have been submitted.
+
+        The prompt is made from the sources of the record. So the answer cites these, whichever of the two
+        submissions it comes from.
+        """
+        with in_our_names():
+            prepared = self._chat.prepare_again(to_chat(asked.request), passages(record))
         field = claim_field(claims(record) + 1)
         now = self._now()
-        sources = _fitting(_sources(prepared), beside=(record["metadata"], record["request"]))
-        fields = {field: now, "due_at": self._due_at(now), **sources}
+        fields = {field: now, "due_at": self._due_at(now)}
         try:
             record = await self._adapters.table.change(
                 record["owner"], record["id"], allowed={states.QUEUED}, fields=fields, absent=field
@@ -158,8 +163,13 @@ class Acceptance:
     def _record(self, asked: Asked, prepared: Prepared) -> Record:
         now_ms = self._now_ms()
         now = now_ms // 1000
-        metadata, echo = asked.request.metadata or {}, echo_of(asked.request)
-        sources = _fitting(_sources(prepared), beside=(metadata, echo))
+        documents = {
+            "metadata": asked.request.metadata or {},
+            "request": echo_of(asked.request),
+            "sources": prepared.about_sources["search_results"],
+        }
+        if (size := len(to_json(documents))) > MAX_RECORD_BYTES:
+            raise RecordTooLargeError(size, MAX_RECORD_BYTES)
         return {
             "owner": asked.owner,
             "id": ids.new_id(ids.RESPONSE, now_ms),
@@ -169,9 +179,8 @@ class Acceptance:
             "due_at": self._due_at(now),
             "delete_at": now + (self._environment.job_retention_days or 0) * _DAY,
             "model": asked.request.model,
-            "metadata": metadata,
-            "request": echo,
-            **sources,
+            **documents,
+            "grounded": prepared.about_sources["grounded"],
             "submitted": False,
             "client": self._environment.webhook_clients.get(asked.owner),
         }
@@ -188,15 +197,3 @@ class Acceptance:
 def _under_way(record: Record) -> bool:
     """Whether the response was submitted, or has come to its end without."""
     return bool(record["submitted"]) or record["status"] != states.QUEUED
-
-
-def _fitting(sources: dict[str, Any], *, beside: tuple[dict[str, Any], ...]) -> dict[str, Any]:
-    """The sources, where a record can hold them beside the other documents. Raises `RecordTooLargeError`."""
-    if (size := len(to_json([sources, *beside]))) > MAX_RECORD_BYTES:
-        raise RecordTooLargeError(size, MAX_RECORD_BYTES)
-    return sources
-
-
-def _sources(prepared: Prepared) -> dict[str, Any]:
-    about = prepared.about_sources
-    return {"sources": about["search_results"], "grounded": about["grounded"]}

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from jobtable.states import COMPLETED, FAILED, INCOMPLETE
+from retrieval import Passage
 
 from orchestrator.responses.document import Document, Head, answered
 
@@ -36,6 +37,14 @@ def about_sources(record: Record) -> Document:
         "search_results": sources,
         "grounded": record["grounded"],
     }
+
+
+def passages(record: Record) -> list[Passage]:
+    """The sources as they were found."""
+    return [
+        Passage(**{name: value for name, value in source.items() if name != "index"})
+        for source in record["sources"]
+    ]
 
 
 def view(record: Record, output: bytes | None = None) -> Document:
