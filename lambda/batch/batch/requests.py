@@ -11,6 +11,7 @@ from prompting.errors import ApiError
 from prompting.parsing import parse_request
 
 from batch.lines import MAX_LINE_BYTES, encode
+from batch.refusals import refusal
 
 if TYPE_CHECKING:
     from batch.lines import Line
@@ -127,6 +128,8 @@ class Checker:
         if request.model != self._model:
             message = f"The model '{_shown(request.model)}' does not exist. Use '{self._model}'."
             raise LineError("model_not_found", message)
+        if (refused := refusal(request)) is not None:
+            raise LineError("invalid_value", refused)
 
 
 def from_api_error(error: ApiError) -> LineError:
