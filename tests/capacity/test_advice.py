@@ -8,15 +8,20 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from twin.capacity import Advice, Workload, WorkloadError, advise
+from twin.capacity.advice import MOST_INSTANCES, MOST_LINES
 from twin.capacity.fleet import Fleet, Platform
 from twin.capacity.throughput import throughput
 from twin.settings import load
 from twin.settings.accelerators import INSTANCE_TYPES
+from twin.settings.asynchronous import Instances
+from twin.settings.batch import BatchSettings
+from twin.settings.realtime import Copies
 
 L40S = INSTANCE_TYPES["ml.g6e.xlarge"]
-PLATFORM = Platform(8.03, "none", Fleet(L40S, 8), Fleet(L40S, 16), Fleet(L40S, 16))
+PLATFORM = Platform(8.03, "none", 16_384, 4096, Fleet(L40S, 8), Fleet(L40S, 16), Fleet(L40S, 16))
 CHAT = Workload(
     max_wait_seconds=60,
     streaming=True,
@@ -93,6 +98,73 @@ def test_an_asynchronous_wait_shorter_than_a_cold_start_keeps_an_instance() -> N
         for one in (short, patient)
     ]
     assert instances == [1, 0]
+
+
+def test_an_asynchronous_wait_between_a_cold_start_and_the_answer_after_it_keeps_an_instance() -> None:
+    """525 s for the start and 5 s around it leave no time for the answer itself."""
+    tight = advise(replace(CHAT, streaming=False, max_wait_seconds=535), PLATFORM).assessments[1]
+    assert tight.fits
+    assert tight.settings["asynchronous.instances.min"] == 1
+
+
+@pytest.mark.parametrize("known_upfront", [True, False])
+def test_what_does_not_fit_in_the_models_context_fits_no_type(known_upfront: bool) -> None:
+    long = replace(CHAT, streaming=False, max_wait_seconds=86_400, input_tokens=16_000, output_tokens=385)
+    for found in misses(advise(replace(long, known_upfront=known_upfront), PLATFORM)).values():
+        assert "prompt and answer take 16,385 tokens; model.max_model_len is 16,384" in found
+    assert not any("model.max_model_len" in text for text in _said(replace(long, output_tokens=384)))
+
+
+def test_an_answer_longer_than_the_api_allows_fits_no_type() -> None:
+    long = replace(CHAT, max_wait_seconds=86_400, input_tokens=100, output_tokens=4097)
+    for found in misses(advise(long, PLATFORM)).values():
+        assert "an answer takes 4,097 tokens; api.max_output_tokens is 4,096" in found
+    assert not any("api.max_output_tokens" in text for text in _said(replace(long, output_tokens=4096)))
+
+
+def _said(workload: Workload) -> list[str]:
+    return [text for found in misses(advise(workload, PLATFORM)).values() for text in found]
+
+
+def test_more_instances_than_the_settings_take_are_a_miss() -> None:
+    crowd = replace(CHAT, requests_per_day=1e7, busy_hours=1, max_wait_seconds=3600)
+    found = misses(advise(crowd, PLATFORM))
+    assert any(text.endswith("realtime.copies.max is at most 100") for text in found["realtime"])
+    assert any(text.endswith("asynchronous.instances.max is at most 100") for text in found["asynchronous"])
+    assert any(text.endswith("batch.instances is at most 100") for text in found["batch"])
+
+
+def test_the_settings_take_as_many_instances_as_advice_may_name() -> None:
+    for section in (Copies, Instances):
+        assert section(min=0, max=MOST_INSTANCES).max == MOST_INSTANCES
+        with pytest.raises(ValidationError):
+            section(min=0, max=MOST_INSTANCES + 1)
+    for field, most in (("instances", MOST_INSTANCES), ("max_lines", MOST_LINES)):
+        assert most in [getattr(rule, "le", None) for rule in BatchSettings.model_fields[field].metadata]
+
+
+def test_an_answer_of_more_than_an_hour_fits_no_type() -> None:
+    slow = replace(PLATFORM, billion_parameters=400, max_output_tokens=10_000)
+    hours = replace(CHAT, streaming=False, max_wait_seconds=86_400, output_tokens=9000)
+    found = misses(advise(hours, slow))
+    assert all(any("SageMaker ends it after" in text for text in texts) for texts in found.values())
+
+
+def test_copies_that_share_an_instance_share_its_price() -> None:
+    four = replace(PLATFORM, realtime=Fleet(INSTANCE_TYPES["ml.g5.12xlarge"], 8, copies=4))
+    crowd = replace(CHAT, requests_per_day=100_000)
+    one = replace(four, realtime=replace(four.realtime, copies=1))
+    shared, alone = (advise(crowd, platform).assessments[0] for platform in (four, one))
+    assert shared.instances == -(-alone.instances // 4) < alone.instances
+    assert (shared.usd_per_month or 0) < (alone.usd_per_month or 0)
+    assert shared.settings == alone.settings
+
+
+def test_more_lines_than_a_batch_takes_are_several_files() -> None:
+    file = replace(CHAT, streaming=False, max_wait_seconds=86_400, known_upfront=True)
+    many = advise(replace(file, requests_per_day=120_000), PLATFORM).assessments[2]
+    assert many.reasons[-1] == "3 files a day: a batch takes 50,000 lines"
+    assert "files" not in advise(file, PLATFORM).assessments[2].reasons[-1]
 
 
 def test_an_instance_type_without_a_price_is_assessed_and_never_preferred() -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
+import shlex
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -139,6 +142,27 @@ def test_the_end_of_the_answers_is_one_message(
     assert capsys.readouterr().err.endswith(
         "error: the answers ended before the questions; every criterion is a flag too\n"
     )
+
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "deployment-types.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(r"\$ python -m twin (advise .+)\\\n(.+)\n(.+)\n", DOCUMENT)
+ROWS = re.findall(r"^\| .*\*\*[\d,]+.*\*\*.*\|$", DOCUMENT, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_the_document_shows_what_is_printed(number: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command's first line, and in the table the cost of each type for the same workload."""
+    assert len(COMMANDS) == len(ROWS) == 3
+    first, second, answer = COMMANDS[number]
+    arguments = [*shlex.split(first), *shlex.split(second)]
+    assert main(arguments) == 0
+    assert capsys.readouterr().out.splitlines()[0] == answer
+    assert main([*arguments, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    _, _, *cells, best, _ = (cell.strip() for cell in ROWS[number].split("|"))
+    for cell, found in zip(cells, document["types"], strict=True):
+        assert re.search(r"[\d,]+", cell)[0].rstrip(",") == f"{found['usd_per_month']:,.0f}"  # type: ignore[index]
+    assert best.startswith(document["recommended"])
 
 
 def test_a_model_has_a_size() -> None:

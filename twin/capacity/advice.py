@@ -24,6 +24,15 @@ WHOLE_ANSWER_LIMIT_SECONDS = 60
 ASYNCHRONOUS_OVERHEAD_SECONDS = 5
 """Queue, notification and a client that asks every few seconds."""
 
+ANSWER_LIMIT_SECONDS = 3600
+"""SageMaker's limit on an answer that nobody is connected for."""
+
+MOST_INSTANCES = 100
+"""As many copies or instances as the settings take for a deployment type."""
+
+MOST_LINES = 50_000
+"""Lines of a batch."""
+
 SCALE_IN_HOURS = 0.25
 """An idle instance is kept for 15 minutes of quiet before it goes."""
 
@@ -85,8 +94,13 @@ def _realtime(workload: Workload, platform: Platform) -> Assessment:
     fleet = platform.realtime
     speed = platform.throughput(fleet, workload)
     busy = math.ceil(workload.requests_per_second / speed.requests_per_second)
+    instances = math.ceil(busy / fleet.copies)
     limit = STREAM_LIMIT_SECONDS if workload.streaming else WHOLE_ANSWER_LIMIT_SECONDS
-    misses = list(_too_slow(speed.seconds_per_request, workload))
+    misses = [
+        *_too_long(workload, platform),
+        *_too_many(busy, "realtime.copies.max"),
+        *_too_slow(speed.seconds_per_request, workload),
+    ]
     if speed.seconds_per_request > limit:
         misses.append(
             f"an answer takes {speed.seconds_per_request:.0f} s; SageMaker ends it after {limit} s "
@@ -95,8 +109,8 @@ def _realtime(workload: Workload, platform: Platform) -> Assessment:
     return _assessment(
         "realtime",
         fleet,
-        instances=busy,
-        hours_per_day=busy * workload.busy_hours + 24 - workload.busy_hours,
+        instances=instances,
+        hours_per_day=instances * workload.busy_hours + 24 - workload.busy_hours,
         wait=speed.seconds_per_request,
         reasons=(
             "streams the answer as it is written" if workload.streaming else "answers in the same request",
@@ -108,7 +122,7 @@ def _realtime(workload: Workload, platform: Platform) -> Assessment:
         misses=misses,
         settings={
             "realtime.copies.min": 1,
-            "realtime.copies.max": 2 * busy,
+            "realtime.copies.max": min(2 * busy, MOST_INSTANCES),
             "realtime.target_concurrency_per_copy": fleet.concurrency,
         },
     )
@@ -118,13 +132,15 @@ def _asynchronous(workload: Workload, platform: Platform) -> Assessment:
     fleet = platform.asynchronous
     speed = platform.throughput(fleet, workload)
     busy = math.ceil(workload.requests_per_second / speed.requests_per_second)
-    wakes = workload.max_wait_seconds >= COLD_START_SECONDS + ASYNCHRONOUS_OVERHEAD_SECONDS
+    # One round of answers is waited for in the queue: the backlog is held at twice what is in work.
+    warm = 2 * speed.seconds_per_request + ASYNCHRONOUS_OVERHEAD_SECONDS
+    wakes = workload.max_wait_seconds >= COLD_START_SECONDS + warm
     always = 0 if wakes else 1
     idle_hours = 24 - workload.busy_hours
     hours = busy * workload.busy_hours + (
         always * idle_hours if always else busy * min(SCALE_IN_HOURS, idle_hours)
     )
-    wait = speed.seconds_per_request + ASYNCHRONOUS_OVERHEAD_SECONDS + (COLD_START_SECONDS if wakes else 0)
+    wait = warm + (COLD_START_SECONDS if wakes else 0)
     kept = "scales to zero when its queue is empty" if wakes else "one stays up"
     return _assessment(
         "asynchronous",
@@ -136,10 +152,17 @@ def _asynchronous(workload: Workload, platform: Platform) -> Assessment:
             "a queue holds what comes in a spike; nothing is refused, and a lost client loses no answer",
             f"{_count(busy, 'instance')} at {fleet.concurrency} requests each while busy; {kept}",
         ),
-        misses=[*_no_stream(workload), *_too_slow(wait, workload)],
+        misses=[
+            *_no_stream(workload),
+            *_too_long(workload, platform),
+            *_too_many(busy, "asynchronous.instances.max"),
+            *_ended(speed.seconds_per_request),
+            *_too_slow(wait, workload),
+        ],
         settings={
             "asynchronous.instances.min": always,
-            "asynchronous.instances.max": 2 * busy,
+            "asynchronous.instances.max": min(2 * busy, MOST_INSTANCES),
+            "asynchronous.target_backlog_per_instance": 2 * fleet.concurrency,
             "asynchronous.max_concurrent_invocations_per_instance": fleet.concurrency,
             "asynchronous.request_ttl_seconds": int(
                 min(QUEUE_LIMIT_SECONDS, max(60, workload.max_wait_seconds))
@@ -156,9 +179,16 @@ def _batch(workload: Workload, platform: Platform) -> Assessment:
     instances = math.ceil(work / window) if window > 0 else 1
     wait = BATCH_START_SECONDS + work / instances
     hours = (work + instances * BATCH_START_SECONDS) / 3600
+    files = math.ceil(workload.requests_per_day / MOST_LINES)
     misses = list(_no_stream(workload))
     if not workload.known_upfront:
         misses.append("takes a file of requests; these come one by one")
+    misses += [
+        *_too_long(workload, platform),
+        *_too_many(instances, "batch.instances"),
+        *_ended(speed.seconds_per_request),
+        *_too_slow(wait, workload),
+    ]
     return _assessment(
         "batch",
         fleet,
@@ -171,8 +201,9 @@ def _batch(workload: Workload, platform: Platform) -> Assessment:
                 f"{_count(instances, 'instance')} at {fleet.concurrency} requests each "
                 f"for {work / instances / 3600:.1f} h a day"
             ),
+            *([f"{files} files a day: a batch takes {MOST_LINES:,} lines"] if files > 1 else []),
         ),
-        misses=[*misses, *_too_slow(wait, workload)],
+        misses=misses,
         settings={
             "batch.instances": instances,
             "batch.concurrent_requests_per_instance": fleet.concurrency,
@@ -188,6 +219,30 @@ def _too_slow(wait: float, workload: Workload) -> list[str]:
     if wait <= workload.max_wait_seconds:
         return []
     return [f"a client may wait {wait:.0f} s; at most {workload.max_wait_seconds:g} s are accepted"]
+
+
+def _too_long(workload: Workload, platform: Platform) -> list[str]:
+    tokens = workload.input_tokens + workload.output_tokens
+    found = []
+    if tokens > platform.max_model_len:
+        limit = platform.max_model_len
+        found.append(f"prompt and answer take {tokens:,} tokens; model.max_model_len is {limit:,}")
+    if workload.output_tokens > platform.max_output_tokens:
+        limit = platform.max_output_tokens
+        found.append(f"an answer takes {workload.output_tokens:,} tokens; api.max_output_tokens is {limit:,}")
+    return found
+
+
+def _too_many(instances: int, key: str) -> list[str]:
+    if instances <= MOST_INSTANCES:
+        return []
+    return [f"needs {instances:,} while busy; {key} is at most {MOST_INSTANCES}"]
+
+
+def _ended(seconds: float) -> list[str]:
+    if seconds <= ANSWER_LIMIT_SECONDS:
+        return []
+    return [f"an answer takes {seconds:.0f} s; SageMaker ends it after {ANSWER_LIMIT_SECONDS} s"]
 
 
 def _no_stream(workload: Workload) -> list[str]:

@@ -16,19 +16,28 @@ _BATCH_FALLBACK = "ml.g6e.xlarge"
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """Instances of one deployment type, each answering `concurrency` requests at once on `gpus` GPUs."""
+    """Instances of one deployment type.
+
+    Each holds `copies` of the model; a copy answers `concurrency` requests at once on `gpus` GPUs.
+    """
 
     instance: InstanceType
     concurrency: int
     gpus: int = 1
+    copies: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """The infrastructure criterion: the model's size and number format, and a fleet for each type."""
+    """The infrastructure criterion: the model's size, number format and context, and a fleet for each type.
+
+    A prompt and its answer take at most `max_model_len` tokens, the answer `max_output_tokens` of them.
+    """
 
     billion_parameters: float
     quantization: Quantization
+    max_model_len: int
+    max_output_tokens: int
     realtime: Fleet
     asynchronous: Fleet
     batch: Fleet
@@ -38,11 +47,18 @@ class Platform:
         """The environment's fleets; a type that it lacks is assessed on the realtime endpoint's instances."""
         realtime, asynchronous, batch = environment.realtime, environment.asynchronous, environment.batch
         first = realtime.instances[0]
-        usual = Fleet(first, realtime.target_concurrency_per_copy, realtime.accelerators_per_copy)
+        usual = Fleet(
+            first,
+            realtime.target_concurrency_per_copy,
+            realtime.accelerators_per_copy,
+            realtime.copies_on(first),
+        )
         most = Fleet(first, environment.model.max_num_seqs, realtime.accelerators_per_copy)
         return cls(
             billion_parameters,
             environment.model.quantization,
+            environment.model.max_model_len,
+            environment.api.max_output_tokens,
             realtime=usual,
             asynchronous=most
             if asynchronous is None
@@ -57,7 +73,7 @@ class Platform:
         )
 
     def throughput(self, fleet: Fleet, workload: Workload) -> Throughput:
-        """What one of the fleet's instances does for this workload."""
+        """What one of the fleet's copies does for this workload."""
         return throughput(
             fleet.instance,
             billion_parameters=self.billion_parameters,

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     import argparse
 
 _WIDTH = 100
+_CAVEAT = """\
+Prices are SageMaker's in us-east-1, on demand; throughput is half of what the GPU's memory
+bandwidth allows; requests are taken to be spread evenly over the busy hours, so give the
+busiest hour's rate where there are peaks. Measure before you rely on it: docs/deployment-types.md."""
 _SMALLEST, _LARGEST = 0.1, 1000
 
 
@@ -169,8 +173,7 @@ def show(advice: Advice) -> None:
         for key, value in best.settings.items():
             say(f"  {key}: {value}")
     say()
-    say(dim("Prices are SageMaker's in us-east-1, on demand; throughput is half of what the GPU's memory"))
-    say(dim("bandwidth allows. Measure yours before you rely on it: docs/deployment-types.md."))
+    say(dim(_CAVEAT))
 
 
 def as_json(advice: Advice) -> str:

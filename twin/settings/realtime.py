@@ -104,10 +104,10 @@ class RealtimeSettings(Section):
 
     def _instances_for(self, copies: int) -> int:
         """Enough on the type that holds the fewest copies."""
-        return -(-copies // min(self._copies_on(instance) for instance in self.instances))
+        return -(-copies // min(self.copies_on(instance) for instance in self.instances))
 
-    def _copies_on(self, instance: InstanceType) -> int:
-        """As many as its GPUs hold, and its memory with something left for the host."""
+    def copies_on(self, instance: InstanceType) -> int:
+        """As many copies as an instance's GPUs hold, and its memory with something left for the host."""
         return min(
             instance.gpus // self.accelerators_per_copy,
             (instance.memory_gib * 1024 - 1) // self.memory_mib_per_copy,
