@@ -20,7 +20,7 @@ from twin.settings.batch import BatchSettings
 
 _STEPS_MEMORY_MIB = 1769
 _AUGMENT_MEMORY_MIB = 3538
-"""Two vCPUs: one encodes while the other waits for the index and builds prompts."""
+"""Two vCPUs, over which the encoder spreads the questions of many lines at once."""
 
 
 class BatchStack(TwinStack):
