@@ -7,6 +7,8 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+import httpx
+import openai
 import pytest
 
 from twin.cli import commands
@@ -14,6 +16,7 @@ from twin.cli.main import main
 from twin.cli.output import say
 from twin.deployment.bring_up import LocalDeployment
 from twin.deployment.cdk import CdkError
+from twin.deployment.connection import Connection
 from twin.local import lifecycle
 from twin.settings import SettingsError
 
@@ -53,6 +56,52 @@ def test_an_expected_failure_is_one_message_and_exit_status_1(
     monkeypatch.setattr(commands, "status", failing)
     assert main(["status"]) == 1
     assert capsys.readouterr().err == f"error: {error}\n"
+
+
+def test_an_error_of_the_api_is_told_in_its_own_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    response = httpx.Response(404, request=httpx.Request("POST", "http://127.0.0.1/v1/responses"))
+    body = {"message": "There is no such type here.", "code": "deployment_type_not_available"}
+
+    def refuse() -> None:
+        raise openai.NotFoundError("Error code: 404 - {…}", response=response, body=body)
+
+    _doing(monkeypatch, refuse)
+    assert main(["status"]) == 1
+    assert capsys.readouterr().err == (
+        "error: There is no such type here. (404 deployment_type_not_available)\n"
+    )
+
+
+@pytest.mark.parametrize("mode", ["realtime", "background"])
+def test_a_file_that_nothing_would_read_is_refused(mode: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["ask", "--mode", mode, "--file", "requests.jsonl", "Why?"])
+    assert f"--file goes with --mode batch, not with {mode}" in capsys.readouterr().err
+
+
+def test_an_unknown_mode_is_refused_with_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["ask", "--mode", "async", "Why?"])
+    refused = capsys.readouterr().err
+    assert "invalid choice: 'async'" in refused
+    assert all(mode in refused for mode in ("realtime", "background", "batch"))
+
+
+@pytest.mark.parametrize(("name", "reason"), [("gone.jsonl", "No such file"), (".", "Is a directory")])
+def test_a_file_that_cannot_be_read_is_one_message_and_nothing_is_sent(
+    name: str,
+    reason: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    connection = Connection("http://127.0.0.1:9/v1", "key", "local")
+    monkeypatch.setattr(commands, "_require_local_cloud", lambda port: None)
+    monkeypatch.setattr(commands, "connection_of", lambda target: connection)
+    assert main(["ask", "--mode", "batch", "--file", str(tmp_path / name), ""]) == 1
+    assert capsys.readouterr().err.startswith(f"error: {tmp_path / name}: {reason}")
 
 
 @pytest.mark.parametrize("words", [["ask", "Why?"], ["diff"], ["deploy"], ["corpus", "sync", "."]])

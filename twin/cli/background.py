@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from twin.deployment.connection import Connection
 
 TIMEOUT_SECONDS = 1800.0
-PAUSE_SECONDS = 0.5
+PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 5.0
 RUNNING = frozenset({"queued", "in_progress"})
 
 
@@ -31,6 +31,7 @@ def ask_in_background(connection: Connection, question: str) -> int:
         RUNNING,
         seconds=TIMEOUT_SECONDS,
         pause=PAUSE_SECONDS,
+        longest_pause=LONGEST_PAUSE_SECONDS,
     )
     if response.error is not None:
         say(f"The job ended without an answer: {response.error.message}")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from twin.deployment.connection import Connection
 
 TIMEOUT_SECONDS = 86_400.0
-PAUSE_SECONDS = 1.0
+PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
 RUNNING = frozenset({"validating", "in_progress", "finalizing", "cancelling"})
 _SHOWN_LINES = 6
 _SHOWN_CHARACTERS = 200
@@ -43,6 +43,7 @@ def ask_in_batch(connection: Connection, file: Path) -> int:
         RUNNING,
         seconds=TIMEOUT_SECONDS,
         pause=PAUSE_SECONDS,
+        longest_pause=LONGEST_PAUSE_SECONDS,
         describe=_counts,
     )
     for problem in (batch.errors.data or []) if batch.errors else []:

@@ -61,15 +61,22 @@ def build_parser() -> argparse.ArgumentParser:
     up.add_argument("--model", help="model behind the endpoint: extractive, openai:URL or transformers:PATH")
     add("down", "Stop the local cloud; its state stays in .local/.")
     add("status", "Say whether the local cloud runs, and where.")
-    ask = add("ask", "Ask the twin a question and print the streamed answer with its sources.")
+    ask = add(
+        "ask",
+        "Ask the twin a question and print the answer with its sources: streamed, as a job, or as a batch.",
+    )
     ask.add_argument("question")
     ask.add_argument(
         "--mode",
         default="realtime",
         choices=["realtime", "background", "batch"],
-        help="deployment type that answers (default: %(default)s)",
+        help="realtime streams; background waits for a job; batch sends a file (default: %(default)s)",
     )
-    ask.add_argument("--file", type=Path, help="requests for --mode batch, instead of the question")
+    ask.add_argument(
+        "--file",
+        type=Path,
+        help="JSON Lines of requests for --mode batch, which answers them instead of the question",
+    )
     add_env(ask)
     advice = add("advise", "Say which deployment type fits a workload, and what the others cost or miss.")
     add_env(advice)
@@ -127,9 +134,20 @@ def _expected_errors() -> tuple[type[Exception], ...]:
     return tuple(errors)
 
 
+def _told(error: Exception) -> str:
+    """The message; of the API's own errors the text in them, with status and code."""
+    body = getattr(error, "body", None)
+    if not isinstance(body, dict) or "message" not in body:
+        return str(error)
+    return f"{body['message']} ({getattr(error, 'status_code', '')} {body.get('code') or body.get('type')})"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the process's exit status."""
-    parsed = build_parser().parse_args(arguments)
+    parser = build_parser()
+    parsed = parser.parse_args(arguments)
+    if getattr(parsed, "file", None) is not None and parsed.mode != "batch":
+        parser.error(f"--file goes with --mode batch, not with {parsed.mode}")
     os.environ.update(loopback_without_proxy(os.environ))
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a sign shows a question mark.
@@ -138,10 +156,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _handlers()[parsed.command](parsed)
     except _expected_errors() as error:
-        fail(str(error))
+        fail(_told(error))
     except (ClientError, BotoCoreError) as error:
         fail(f"the cloud refused or could not be reached: {error}")
-    except (PermissionError, FileNotFoundError) as error:
+    except (PermissionError, FileNotFoundError, IsADirectoryError) as error:
         fail(f"{error.filename}: {error.strerror}")
     except KeyboardInterrupt:
         print(file=sys.stderr)

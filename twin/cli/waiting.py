@@ -18,6 +18,9 @@ class Job(Protocol):
 
 AnyJob = TypeVar("AnyJob", bound=Job)
 
+_SLOWER = 1.25
+"""Each question counts against the key's rate and quota, so a long wait asks less and less often."""
+
 
 class JobTimeoutError(Exception):
     """The job did not end in time; it goes on, and can be asked for later."""
@@ -30,9 +33,29 @@ def follow(
     *,
     seconds: float,
     pause: float,
+    longest_pause: float,
     describe: Callable[[AnyJob], str] = lambda _: "",
 ) -> AnyJob:
-    """Ask every `pause` seconds until the status is none of `running`; raises JobTimeoutError."""
+    """Ask until the status is none of `running`: after `pause` seconds, later every `longest_pause`.
+
+    Raises JobTimeoutError. Whoever interrupts the wait is told that the job goes on.
+    """
+    try:
+        return _follow(job, retrieve, running, seconds, pause, longest_pause, describe)
+    except KeyboardInterrupt:
+        say(dim("The wait ended; the job goes on."))
+        raise
+
+
+def _follow(
+    job: AnyJob,
+    retrieve: Callable[[], AnyJob],
+    running: frozenset[str],
+    seconds: float,
+    pause: float,
+    longest_pause: float,
+    describe: Callable[[AnyJob], str],
+) -> AnyJob:
     started, shown = time.monotonic(), ""
     while True:
         took = time.monotonic() - started
@@ -43,6 +66,7 @@ def follow(
         if job.status not in running:
             return job
         if took > seconds:
-            raise JobTimeoutError(f"still {job.status} after {seconds:.0f} s")
+            raise JobTimeoutError(f"still {job.status} after {seconds:.0f} s; the job goes on")
         time.sleep(pause)
+        pause = min(longest_pause, pause * _SLOWER)
         job = retrieve()
