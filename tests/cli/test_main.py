@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-import httpx
+import httpx2
 import openai
 import pytest
 
@@ -61,7 +61,7 @@ def test_an_expected_failure_is_one_message_and_exit_status_1(
 def test_an_error_of_the_api_is_told_in_its_own_words(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    response = httpx.Response(404, request=httpx.Request("POST", "http://127.0.0.1/v1/responses"))
+    response = httpx2.Response(404, request=httpx2.Request("POST", "http://127.0.0.1/v1/responses"))
     body = {"message": "There is no such type here.", "code": "deployment_type_not_available"}
 
     def refuse() -> None:
