@@ -106,6 +106,17 @@ def test_a_change_asks_for_an_absent_attribute(dynamodb: Any) -> None:
         dynamodb.update_item(**note)
 
 
+def test_a_change_asks_for_values(dynamodb: Any) -> None:
+    record = {**job(), "submitted": False}
+    dynamodb.put_item(**records.put_new(TABLE, record))
+    submit = records.change(
+        TABLE, "ada", record["id"], fields={"submitted": True}, equal={"submitted": False}
+    )
+    dynamodb.update_item(**submit)
+    with pytest.raises(ClientError, match="ConditionalCheckFailed"):
+        dynamodb.update_item(**submit)
+
+
 def test_only_existing_records_change(dynamodb: Any) -> None:
     with pytest.raises(ClientError, match="ConditionalCheckFailed"):
         dynamodb.update_item(**records.change(TABLE, "ada", "resp_0", fields={"status": states.FAILED}))

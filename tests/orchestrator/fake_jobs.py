@@ -77,10 +77,13 @@ class FakeTable:
         allowed: Collection[str],
         fields: Mapping[str, Any],
         absent: str | None = None,
+        equal: Mapping[str, Any] | None = None,
     ) -> Record:
         await self.calls.begin("change")
         item = self.items.get((owner, record_id), {})
         if item.get("status", {}).get("S") not in allowed or (absent is not None and absent in item):
+            raise RecordChangedError
+        if any(item.get(name) != value for name, value in to_item(equal or {}).items()):
             raise RecordChangedError
         changed = {**item, **to_item(fields)}
         if "notified_at" in fields or (fields.get("status") in FINAL and "due_at" not in fields):

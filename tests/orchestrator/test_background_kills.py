@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import pytest
 from jobtable import ids
-from jobtable.records import Record
+from jobtable.records import Record, to_item
 from orchestrator.chat import Adapters, Chat
 from orchestrator.jobs.asynchronous import MAX_INLINE_BYTES
 from orchestrator.jobs.errors import JobsUnavailableError
@@ -177,6 +177,25 @@ async def test_a_request_that_dies_while_it_takes_over_is_taken_over_too(twin: T
     record = await twin.create()
     assert twin.records == [record]
     assert twin.submitted_ids == [ids.inference_id("ada", record["id"])]
+
+
+async def test_what_turns_out_to_be_submitted_is_not_taken_over(twin: Twin) -> None:
+    """The first request was slow: it notes its submission when the second one is about to take over."""
+    twin.kill("before", "change")
+    with pytest.raises(KilledError):
+        await twin.create()
+    [record] = twin.records
+    twin.now += CLAIM_SECONDS
+
+    async def note(name: str) -> None:
+        if name == "change":
+            twin.revive()
+            noted = {**record, "submitted": True, "output_key": "first.out"}
+            twin.jobs.table.items["ada", record["id"]] = to_item(noted)
+
+    twin.jobs.calls.before = note
+    assert (await twin.create())["output_key"] == "first.out"
+    assert len(twin.submitted_ids) == 1
 
 
 async def test_one_of_many_repetitions_takes_over(twin: Twin) -> None:

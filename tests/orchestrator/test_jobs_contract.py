@@ -182,6 +182,19 @@ async def test_one_of_many_claims_succeeds(jobs: JobAdapters) -> None:
     assert sum(await asyncio.gather(*map(claim, range(20)))) == 1
 
 
+async def test_a_change_may_ask_for_values(jobs: JobAdapters) -> None:
+    record = {**job(), "submitted": False}
+    await jobs.table.put_new(record)
+
+    async def submit() -> None:
+        fields, equal = {"submitted": True}, {"submitted": False}
+        await jobs.table.change("ada", record["id"], allowed=states.OPEN, fields=fields, equal=equal)
+
+    await submit()
+    with pytest.raises(RecordChangedError):
+        await submit()
+
+
 @pytest.mark.parametrize("more", [{}, {"due_at": NOW + 5}])
 async def test_a_final_status_takes_the_record_out_of_the_index(
     jobs: JobAdapters, more: dict[str, int]

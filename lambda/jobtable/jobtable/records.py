@@ -92,12 +92,13 @@ def change(
     allowed: Collection[str] = OPEN,
     fields: Mapping[str, Any],
     absent: str | None = None,
+    equal: Mapping[str, Any] | None = None,
 ) -> Request:
     """UpdateItem that sets `fields` while the status is one of `allowed`, and returns the whole record.
 
     A final status takes the job out of the index of open jobs, unless `fields` say when it is due again.
-    Fails with ConditionalCheckFailedException where the record does not exist, has another status, or has
-    the attribute `absent`.
+    Fails with ConditionalCheckFailedException where the record does not exist, has another status, has the
+    attribute `absent`, or one of `equal` has another value.
     """
     values = to_item(fields)
     names = {f"#{index}": name for index, name in enumerate(values)}
@@ -108,6 +109,9 @@ def change(
     if absent is not None:
         names["#absent"] = absent
         condition += " AND attribute_not_exists(#absent)"
+    expected = to_item(equal or {})
+    names |= {f"#e{index}": name for index, name in enumerate(expected)}
+    condition += "".join(f" AND #e{index} = :e{index}" for index in range(len(expected)))
     return {
         "TableName": table,
         "Key": _key(owner, record_id),
@@ -116,6 +120,7 @@ def change(
         "ExpressionAttributeNames": {**names, "#status": "status", **({"#open": "open"} if leaves else {})},
         "ExpressionAttributeValues": {
             **{f":{index}": value for index, value in enumerate(values.values())},
+            **{f":e{index}": value for index, value in enumerate(expected.values())},
             **states,
         },
         "ReturnValues": "ALL_NEW",

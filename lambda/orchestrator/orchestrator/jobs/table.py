@@ -52,8 +52,9 @@ class JobsTable(Protocol):
         allowed: Collection[str],
         fields: Mapping[str, Any],
         absent: str | None = None,
+        equal: Mapping[str, Any] | None = None,
     ) -> Record:
-        """Set the fields of a record whose status is allowed and which lacks the attribute `absent`.
+        """Set the fields of a record whose status is allowed, which lacks `absent`, and has all of `equal`.
 
         Returns the whole record. Raises `RecordChangedError`.
         """
@@ -107,8 +108,11 @@ class DynamoDbTable:
         allowed: Collection[str],
         fields: Mapping[str, Any],
         absent: str | None = None,
+        equal: Mapping[str, Any] | None = None,
     ) -> Record:
-        request = records.change(self._table, owner, record_id, allowed=allowed, fields=fields, absent=absent)
+        request = records.change(
+            self._table, owner, record_id, allowed=allowed, fields=fields, absent=absent, equal=equal
+        )
         try:
             answer = await self._write("UpdateItem", request)
         except _ConditionFailedError as error:

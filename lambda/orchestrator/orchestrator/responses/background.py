@@ -150,7 +150,12 @@ class Acceptance:
         fields = {field: now, "due_at": self._due_at(now)}
         try:
             record = await self._adapters.table.change(
-                record["owner"], record["id"], allowed={states.QUEUED}, fields=fields, absent=field
+                record["owner"],
+                record["id"],
+                allowed={states.QUEUED},
+                fields=fields,
+                absent=field,
+                equal={"submitted": False},
             )
         except RecordChangedError:
             return None
