@@ -94,7 +94,8 @@ def _up(parsed: argparse.Namespace, environment: Environment) -> int:
 def _print_connection(connection: Connection) -> None:
     say(f"{bold('URL')}  {connection.base_url}")
     say(f"{bold('key')}  {connection.api_key}")
-    say(dim(f'Both are in {CONNECTION.relative_to(ROOT)}. Go on with: make ask Q="…"   Stop with: make down'))
+    say(dim(f"Both are in {CONNECTION.relative_to(ROOT)}."))
+    say(dim('Go on with: make ask Q="…" [MODE=background|batch]   Stop with: make down'))
 
 
 def down(parsed: argparse.Namespace) -> int:
