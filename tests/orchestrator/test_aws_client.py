@@ -9,6 +9,7 @@ import ssl
 import httpcore
 import pytest
 from orchestrator.aws.client import AwsClient, AwsConnectionError, AwsError, connection_pool
+from orchestrator.aws.connections import ConnectionPool
 from orchestrator.aws.credentials import Credentials
 
 from tests.orchestrator.aws_stub import AwsStub, Reply, error_reply, json_reply
@@ -55,6 +56,76 @@ async def test_a_connection_is_used_again(pool: httpcore.AsyncConnectionPool, aw
     for _ in range(3):
         await post(pool, url)
     assert len(pool.connections) == 1
+
+
+async def test_requests_side_by_side_have_connections_of_their_own(
+    pool: httpcore.AsyncConnectionPool, aws: Aws
+) -> None:
+    """The next ones find them idle. At the end of the pool none stays open."""
+    stub, url = aws
+    stub.script(Reply([0.1, b"{}"]))
+    for _ in range(2):
+        assert await asyncio.gather(*(post(pool, url) for _ in range(5))) == [b"{}"] * 5
+        assert len(pool.connections) == 5
+    connections = pool.connections
+    await pool.aclose()
+    assert all(connection.is_closed() for connection in connections)
+    assert pool.connections == []
+
+
+async def test_a_connection_outlives_its_pool_until_its_answer_is_read(
+    pool: httpcore.AsyncConnectionPool, aws: Aws
+) -> None:
+    stub, url = aws
+    stub.script(Reply([b"{", 0.05, b"}"]))
+    async with client(pool, url).post("/", {}) as response:
+        (connection,) = pool.connections
+        await pool.aclose()
+        assert await response.aread() == b"{}"
+    assert connection.is_closed()
+
+
+async def test_an_abandoned_answer_takes_its_connection_along(
+    pool: httpcore.AsyncConnectionPool, aws: Aws
+) -> None:
+    stub, url = aws
+    stub.script(Reply([b"{", 5.0, b"}"]))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1), client(pool, url).post("/", {}) as response:
+            await response.aread()
+    assert pool.connections == []
+
+
+async def test_few_idle_connections_are_looked_at(
+    monkeypatch: pytest.MonkeyPatch, pool: httpcore.AsyncConnectionPool, aws: Aws
+) -> None:
+    """Not all of them for each request, as httpcore's own bookkeeping does."""
+    stub, url = aws
+    stub.script(Reply([0.1, b"{}"]))
+    await asyncio.gather(*(post(pool, url) for _ in range(10)))
+    looked_at: list[object] = []
+    expired = httpcore.AsyncHTTPConnection.has_expired
+
+    def counted(connection: httpcore.AsyncHTTPConnection) -> bool:
+        looked_at.append(connection)
+        return expired(connection)
+
+    monkeypatch.setattr(httpcore.AsyncHTTPConnection, "has_expired", counted)
+    await post(pool, url)
+    assert len(looked_at) <= 2
+
+
+async def test_connections_that_are_idle_for_too_long_are_closed(aws: Aws) -> None:
+    """Each answer closes those that have become too old, the newest being the one that is used again."""
+    stub, url = aws
+    stub.script(Reply([0.1, b"{}"]))
+    async with ConnectionPool(keepalive_expiry=0.3) as pool:
+        await asyncio.gather(*(post(pool, url) for _ in range(5)))
+        old = pool.connections
+        await asyncio.sleep(0.35)
+        await post(pool, url)
+        assert len(pool.connections) == 1
+        assert all(connection.is_closed() for connection in old)
 
 
 @pytest.mark.parametrize(

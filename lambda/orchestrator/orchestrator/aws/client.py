@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import certifi
 import httpcore
 
+from orchestrator.aws.connections import ConnectionPool
 from orchestrator.aws.credentials import Credentials
 from orchestrator.aws.signing import presign, sign
 from orchestrator.wire import to_json
@@ -30,8 +31,6 @@ WRITE_TIMEOUT_SECONDS = 10.0
 
 KEEP_ALIVE_SECONDS = 15.0
 """An idle connection is given up before AWS closes it, so that no request is written to a dead one."""
-
-MAX_CONNECTIONS = 1_000
 
 _TIMEOUTS = {"connect": CONNECT_TIMEOUT_SECONDS, "write": WRITE_TIMEOUT_SECONDS}
 """Reading has no timeout here: each caller bounds its own stages."""
@@ -83,10 +82,8 @@ def connection_pool(*, tls: bool) -> httpcore.AsyncConnectionPool:
     With `tls` one context serves them all: reading the authorities' certificates takes tens of
     milliseconds, which httpcore would spend anew for each connection.
     """
-    return httpcore.AsyncConnectionPool(
+    return ConnectionPool(
         ssl_context=ssl.create_default_context(cafile=certifi.where()) if tls else None,
-        max_connections=MAX_CONNECTIONS,
-        max_keepalive_connections=MAX_CONNECTIONS,
         keepalive_expiry=KEEP_ALIVE_SECONDS,
     )
 
