@@ -32,10 +32,10 @@ def measure(clone: Clone) -> list[Row]:
     ]
 
 
-def megabytes_in_use(clone: Clone) -> float:
-    """Memory of the local cloud and of all its functions' processes, now."""
+def megabytes_in_use(clone: Clone) -> tuple[float, float]:
+    """Memory of the local cloud, and of all its functions' processes together, now."""
     cloud, functions = _processes(clone)
-    return cloud + sum(functions)
+    return cloud, sum(functions)
 
 
 def _processes(clone: Clone) -> tuple[float, list[float]]:
