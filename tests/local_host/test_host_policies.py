@@ -46,7 +46,7 @@ def test_a_list_that_is_changed_changes_no_other() -> None:
 def test_a_document_that_may_change_in_place_is_read_each_time() -> None:
     parser = Parser()
     parse = parsed_once(parser)
-    document = {"Statement": []}
+    document: dict[str, Any] = {"Statement": []}
     parse(document)
     parse(document)
     assert len(parser.read) == 2
