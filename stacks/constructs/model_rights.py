@@ -50,6 +50,8 @@ class ModelRights(Construct):
         self._stack = cdk.Stack.of(self)
         self._hosting = self._hosting_policy(network)
         self._transform_logs = self._transform_log_policy()
+        # Exported in any case: a batch stack that is to go still imports it while this stack is updated.
+        self._stack.export_value(self._transform_logs.managed_policy_arn)
         self._weights = (
             self._own_weights(exchange)
             if source.weights_uri is None
