@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from stacks.constructs.error_responses import RESPONSES
-from tests.stacks.synthesis import Synthesis
+from tests.stacks.synthesis import ROOT, Synthesis
 from tests.stacks.templates import Template, as_list, with_action
 
 QUICK, LONG = 29_000, 900_000
@@ -61,6 +61,20 @@ def test_api_is_regional_and_takes_its_keys_from_the_authorizer(api: Template) -
 
 def test_there_are_no_other_routes(api: Template) -> None:
     assert len(api.resources("AWS::ApiGateway::Method")) == len(ROUTES)
+
+
+def test_the_document_begins_with_every_route() -> None:
+    """In its first table a method without a path shares the next one's."""
+    table = (ROOT / "docs" / "api.md").read_text().partition("|---|---|\n")[2].partition("\n\n")[0]
+    found: set[str] = set()
+    methods: list[str] = []
+    for cells in table.splitlines():
+        for method, path in re.findall(r"`([A-Z]+)(?: (/\S+))?`", cells.split("|")[1]):
+            methods.append(method)
+            if path:
+                found |= {f"{path.removeprefix('/')}/{method}" for method in methods}
+                methods = []
+    assert found == {re.sub(r"\{\w+\}", "{id}", route) for route in ROUTES}
 
 
 @pytest.mark.parametrize(("route", "timeout"), ROUTES.items())
