@@ -231,7 +231,7 @@ def create_endpoint_of(cloud: TransformCloud) -> None:
     cloud.sagemaker.create_endpoint(EndpointName="ep", EndpointConfigName="config")
 
 
-def test_stopping_keeps_complete_objects(cloud: TransformCloud) -> None:
+def test_a_stopped_job_stores_no_output(cloud: TransformCloud) -> None:
     cloud.write("a.jsonl", line(1))
     cloud.write("b.jsonl", line(2), line(3))
     order_fault(cloud, kind="stall", job="job", record=3, seconds=60)
@@ -239,7 +239,7 @@ def test_stopping_keeps_complete_objects(cloud: TransformCloud) -> None:
     assert cloud.next_output() == "a.jsonl.out"
     cloud.sagemaker.stop_transform_job(TransformJobName=name)
     assert cloud.wait(name)["TransformJobStatus"] == "Stopped"
-    assert cloud.outputs() == ["a.jsonl.out"]
+    assert cloud.outputs() == []
 
 
 def test_stopping_a_job_before_it_starts(tmp_path: Path) -> None:

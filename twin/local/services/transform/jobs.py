@@ -76,7 +76,7 @@ class TransformJobs:
         self._tell(name)
 
     def stop(self, name: str) -> None:
-        """End a job early; objects that are complete stay."""
+        """End a job early. SageMaker does not store the output of such a job, so what was written goes."""
         self._change(name, TransformJobStatus="Stopping")
         self._tasks[name].cancel()
 
@@ -108,7 +108,13 @@ class TransformJobs:
         self._change(name, TransformStartTime=self._state.clock())
         plan = Plan.of(self._state, self._state.transform_jobs[name])
         requests = Requests(plan, self._backend, self._faults, self._turns, self._options.retry_delay_seconds)
-        await Work(plan, self._objects, requests, self.access, self.log).run()
+        work = Work(plan, self._objects, requests, self.access, self.log)
+        try:
+            await work.run()
+        except asyncio.CancelledError:
+            if self._state.transform_jobs[name]["TransformJobStatus"] == "Stopping":
+                work.discard()
+            raise
 
     def _settle(self, name: str, task: asyncio.Task[None]) -> None:
         del self._tasks[name]

@@ -73,6 +73,7 @@ class Work:
         self._log = log
         self._reasons: list[str] = []
         self._begun = 0
+        self._written: list[tuple[str, str]] = []
 
     async def run(self) -> None:
         """Transform every object; an object that fails has no output and fails the job after the others.
@@ -88,6 +89,11 @@ class Work:
                 instances.create_task(self._instance(share))
         if self._reasons:
             raise JobFailedError(self._reasons[0])
+
+    def discard(self) -> None:
+        """Remove what was written."""
+        for bucket, key in self._written:
+            self._objects.delete(bucket, key)
 
     def _inputs(self) -> list[InputObject]:
         bucket, key = parse_uri(self._plan.input_uri)
@@ -146,6 +152,7 @@ class Work:
                 self._objects.put(bucket, key, output.read(), plan.output_type, plan.output_key)
             except ObjectsError as error:
                 raise RecordError(str(error)) from None
+            self._written.append((bucket, key))
 
     async def _transform(self, content: BinaryIO, output: BinaryIO, slots: asyncio.Semaphore) -> None:
         newline = b"\n" if self._plan.assembles_lines else b""
