@@ -33,7 +33,7 @@ CLIENTS = 8, 64
 FEW_LINES, LINES = 2_000, 10_000
 ANSWER_TOKENS = 16
 POLL_SECONDS = 1.0
-"""Half of what OpenAI's guide does. Clients that ask more often take the machine from what they wait for."""
+"""Half as long as OpenAI's guide waits. Asking more often takes the machine from what is waited for."""
 
 _RUNNING = {"queued", "in_progress", "validating", "finalizing", "cancelling"}
 
