@@ -21,7 +21,7 @@ from twin.settings.batch import BatchSettings
 from twin.settings.realtime import Copies
 
 L40S = INSTANCE_TYPES["ml.g6e.xlarge"]
-PLATFORM = Platform(8.03, "none", 16_384, 4096, Fleet(L40S, 8), Fleet(L40S, 16), Fleet(L40S, 16))
+PLATFORM = Platform(8.03, "none", 16_384, 4096, 300, Fleet(L40S, 8), Fleet(L40S, 16), Fleet(L40S, 16))
 CHAT = Workload(
     max_wait_seconds=60,
     streaming=True,
@@ -88,6 +88,16 @@ def test_an_answer_that_outlasts_sagemakers_limit_is_not_realtime() -> None:
     slow = replace(CHAT, streaming=False, max_wait_seconds=3600, output_tokens=2000)
     assert "SageMaker ends it after 60 s (not streamed)" in misses(advise(slow, PLATFORM))["realtime"][0]
     assert misses(advise(replace(slow, streaming=True), PLATFORM))["realtime"] == ()
+
+
+def test_a_stream_that_outlasts_the_apis_patience_names_the_key_to_raise() -> None:
+    """SageMaker streams for 480 s; the API waits as long as it is told to."""
+    long = replace(CHAT, max_wait_seconds=480, output_tokens=4000)
+    advice = [
+        advise(long, replace(PLATFORM, model_timeout_seconds=seconds)).assessments[0] for seconds in (60, 480)
+    ]
+    assert all(60 < one.wait_seconds < 480 and one.fits for one in advice)
+    assert [one.settings.get("api.model_timeout_seconds") for one in advice] == [480, None]
 
 
 def test_an_asynchronous_wait_shorter_than_a_cold_start_keeps_an_instance() -> None:

@@ -93,17 +93,18 @@ def _cost(assessment: Assessment) -> float:
 def _realtime(workload: Workload, platform: Platform) -> Assessment:
     fleet = platform.realtime
     speed = platform.throughput(fleet, workload)
+    seconds = speed.seconds_per_request
     busy = math.ceil(workload.requests_per_second / speed.requests_per_second)
     instances = math.ceil(busy / fleet.copies)
     limit = STREAM_LIMIT_SECONDS if workload.streaming else WHOLE_ANSWER_LIMIT_SECONDS
     misses = [
         *_too_long(workload, platform),
         *_too_many(busy, "realtime.copies.max"),
-        *_too_slow(speed.seconds_per_request, workload),
+        *_too_slow(seconds, workload),
     ]
-    if speed.seconds_per_request > limit:
+    if seconds > limit:
         misses.append(
-            f"an answer takes {speed.seconds_per_request:.0f} s; SageMaker ends it after {limit} s "
+            f"an answer takes {seconds:.0f} s; SageMaker ends it after {limit} s "
             f"({'streamed' if workload.streaming else 'not streamed'})"
         )
     return _assessment(
@@ -111,7 +112,7 @@ def _realtime(workload: Workload, platform: Platform) -> Assessment:
         fleet,
         instances=instances,
         hours_per_day=instances * workload.busy_hours + 24 - workload.busy_hours,
-        wait=speed.seconds_per_request,
+        wait=seconds,
         reasons=(
             "streams the answer as it is written" if workload.streaming else "answers in the same request",
             (
@@ -124,6 +125,7 @@ def _realtime(workload: Workload, platform: Platform) -> Assessment:
             "realtime.copies.min": 1,
             "realtime.copies.max": min(2 * busy, MOST_INSTANCES),
             "realtime.target_concurrency_per_copy": fleet.concurrency,
+            **({"api.model_timeout_seconds": limit} if seconds > platform.model_timeout_seconds else {}),
         },
     )
 

@@ -31,13 +31,15 @@ class Fleet:
 class Platform:
     """The infrastructure criterion: the model's size, number format and context, and a fleet for each type.
 
-    A prompt and its answer take at most `max_model_len` tokens, the answer `max_output_tokens` of them.
+    A prompt and its answer take at most `max_model_len` tokens, the answer `max_output_tokens` of them; the
+    API gives up on a realtime answer after `model_timeout_seconds`.
     """
 
     billion_parameters: float
     quantization: Quantization
     max_model_len: int
     max_output_tokens: int
+    model_timeout_seconds: int
     realtime: Fleet
     asynchronous: Fleet
     batch: Fleet
@@ -59,6 +61,7 @@ class Platform:
             environment.model.quantization,
             environment.model.max_model_len,
             environment.api.max_output_tokens,
+            environment.api.model_timeout_seconds,
             realtime=usual,
             asynchronous=most
             if asynchronous is None

@@ -80,9 +80,10 @@ QUESTIONS = (
 def add_flags(command: argparse.ArgumentParser) -> None:
     """A flag for each criterion; values are read later, so that a wrong one gets one message anywhere."""
     for question in QUESTIONS:
-        command.add_argument(question.flag, help=f"{question.criterion}: {question.text}")
+        values = "yes|no" if question.read is yes_or_no else "N"
+        command.add_argument(question.flag, metavar=values, help=f"{question.criterion}: {question.text}")
     command.add_argument(
-        "--billion-parameters", default="8.03", help="size of the model (default: %(default)s)"
+        "--billion-parameters", metavar="N", default="8.03", help="size of the model (default: %(default)s)"
     )
     command.add_argument("--json", action="store_true", help="print JSON")
 
