@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 
+import pytest
+from ministack.core import iam_evaluator
+
 from tests.stacks.synthesis import Synthesis
 from tests.stacks.templates import as_list
 
@@ -101,6 +104,34 @@ def test_the_only_denial_keeps_transform_jobs_to_their_log(synthesis: Synthesis)
     assert denials == [
         {"Effect": "Deny", "Action": allow["Action"], "NotResource": [group, f"{group}:*"]},
     ]
+
+
+@pytest.mark.parametrize(
+    ("group", "decision"),
+    [
+        ("/aws/sagemaker/TransformJobs:log-stream:any", "Allow"),
+        ("/aws/sagemaker/TransformJobs", "Allow"),
+        ("/aws/sagemaker/TransformJobsOfOthers:log-stream:any", "Deny"),
+        ("/aws/sagemaker/Endpoints/twin-prod-realtime:log-stream:any", "Deny"),
+        ("/aws/lambda/anything:log-stream:any", "Deny"),
+    ],
+)
+def test_transform_jobs_write_to_no_other_log(prod: Synthesis, group: str, decision: str) -> None:
+    """As IAM decides it: a denial comes before any right."""
+    document = prod.registry.at("ModelRights/TransformLogs")["PolicyDocument"]
+    account = prod.environment.account
+    request = iam_evaluator.EvalContext(
+        principal_arn=f"arn:aws:iam::{account}:role/any",
+        principal_type="AssumedRole",
+        principal_account=account,
+        action="logs:PutLogEvents",
+        resource_arn=f"arn:aws:logs:us-east-1:{account}:log-group:{group}",
+        region="us-east-1",
+        source_ip="127.0.0.1",
+        secure_transport=True,
+    )
+    policies = [iam_evaluator.parse_policy_document(document)]
+    assert iam_evaluator.evaluate(request, policies).decision == decision
 
 
 def test_roles_that_run_the_model_write_to_the_logs_of_their_own_deployment_type(
