@@ -8,8 +8,8 @@ from typing import Any
 
 from twin.local.emulator import Emulator
 
-_MAX_EVENTS = 10_000
-"""Events kept per stream; the oldest go first."""
+_MAX_EVENTS = 4_000
+"""Events kept per stream, in memory: about 3 MB; the oldest go first."""
 
 
 class LogGroups:
