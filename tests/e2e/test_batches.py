@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import openai
 import pytest
-import urllib3
 
+from twin.cli import uploads
 from twin.cli.batch import ask_in_batch
 
 if TYPE_CHECKING:
@@ -118,21 +118,17 @@ def test_an_empty_file_is_refused(twin: DeployedTwin) -> None:
         twin.client().files.create(file=("empty.jsonl", io.BytesIO(b"")), purpose="batch")
 
 
-def upload(twin: DeployedTwin, content: bytes) -> str:
-    """Upload through a presigned URL; the file's id."""
-    created = twin.client().post(
-        "/files",
-        cast_to=object,
-        body={"purpose": "batch", "filename": "large.jsonl", "bytes": len(content)},
-    )
-    assert isinstance(created, dict)
-    target = created["upload"]
-    response = urllib3.request(target["method"], target["url"], body=content, headers=target["headers"])
-    assert response.status == 200
-    return str(created["id"])
+def announced(twin: DeployedTwin, content: bytes, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Upload past the API; the file's id."""
+    monkeypatch.setattr(uploads, "LARGEST_IN_A_REQUEST", 0)
+    path = folder / "large.jsonl"
+    path.write_bytes(content)
+    return uploads.upload(twin.client(), path)
 
 
-def test_a_large_file_is_uploaded_past_the_api(twin: DeployedTwin) -> None:
+def test_a_large_file_is_uploaded_past_the_api(
+    twin: DeployedTwin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """More than a request to the API can carry; most of it is one line that is too long for the model."""
     lines = [request(twin, "long", "word " * 1_200_000), request(twin, "short", "What does a copy cost?")]
     content = jsonl(lines)
@@ -142,15 +138,19 @@ def test_a_large_file_is_uploaded_past_the_api(twin: DeployedTwin) -> None:
     assert raised.value.status_code == 413
     client = twin.client()
     batch = client.batches.create(
-        input_file_id=upload(twin, content), endpoint="/v1/chat/completions", completion_window="24h"
+        input_file_id=announced(twin, content, tmp_path, monkeypatch),
+        endpoint="/v1/chat/completions",
+        completion_window="24h",
     )
     batch = ended(twin, batch.id)
     assert [line["custom_id"] for line in lines_of(twin, batch.output_file_id)] == ["short"]
     assert [line["custom_id"] for line in lines_of(twin, batch.error_file_id)] == ["long"]
 
 
-def test_an_uploaded_file_that_is_no_jsonl_fails_its_batch_with_the_line(twin: DeployedTwin) -> None:
-    file = upload(twin, b"a,b\n1,2\n")
+def test_an_uploaded_file_that_is_no_jsonl_fails_its_batch_with_the_line(
+    twin: DeployedTwin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = announced(twin, b"a,b\n1,2\n", tmp_path, monkeypatch)
     batch = twin.client().batches.create(
         input_file_id=file, endpoint="/v1/chat/completions", completion_window="24h"
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from twin.cli.ask import open_client
 from twin.cli.output import bold, dim, say
+from twin.cli.uploads import upload
 from twin.cli.waiting import follow
 
 if TYPE_CHECKING:
@@ -31,12 +32,11 @@ def ask_in_batch(connection: Connection, file: Path) -> int:
     Returns the exit status. Raises `openai.OpenAIError` when the API refuses.
     """
     client = open_client(connection)
-    with file.open("rb") as content:
-        uploaded = client.files.create(file=(file.name, content), purpose="batch")
+    size = file.stat().st_size
     batch = client.batches.create(
-        input_file_id=uploaded.id, endpoint="/v1/chat/completions", completion_window="24h"
+        input_file_id=upload(client, file), endpoint="/v1/chat/completions", completion_window="24h"
     )
-    say(bold("batch ") + batch.id + dim(f"  {file.name}, {uploaded.bytes:,} bytes"))
+    say(bold("batch ") + batch.id + dim(f"  {file.name}, {size:,} bytes"))
     batch = follow(
         batch,
         lambda: client.batches.retrieve(batch.id),
