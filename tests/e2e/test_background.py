@@ -93,7 +93,7 @@ def test_an_idempotency_key_returns_the_first_response(twin: DeployedTwin) -> No
 
 def test_keys_see_only_their_own_jobs(twin: DeployedTwin) -> None:
     job = create(twin).id
-    stranger = twin.client(twin.key("trial"))
+    stranger = twin.client(twin.key("subscriber"))
     with pytest.raises(openai.NotFoundError):
         stranger.responses.retrieve(job)
     assert ended(twin, job).status == "completed"

@@ -209,7 +209,7 @@ def test_batches_and_files_are_listed_newest_first(twin: DeployedTwin) -> None:
     listed = [batch.id for batch in client.batches.list(limit=2)]
     assert listed[:3] == made[::-1]
     with pytest.raises(openai.NotFoundError):
-        twin.client(twin.key("trial")).batches.retrieve(made[0])
+        twin.client(twin.key("subscriber")).batches.retrieve(made[0])
 
 
 def test_a_deleted_file_is_gone(twin: DeployedTwin) -> None:

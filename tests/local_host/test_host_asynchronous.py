@@ -16,7 +16,7 @@ from twin.local import lifecycle
 BODY = json.dumps({"messages": [{"role": "user", "content": "hello"}]})
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def jobs(cloud: Any) -> LocalCloud:
     """The stack with the endpoint `jobs`, in the folder's cloud."""
     return LocalCloud(cloud.options, deploy(cloud, "jobs", asynchronous.template()))

@@ -48,7 +48,7 @@ class Emulation:
         )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def emulation() -> Iterator[Emulation]:
     pytest.importorskip("ministack")
     from ministack.app import app

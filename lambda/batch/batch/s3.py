@@ -46,7 +46,7 @@ class S3Objects:
         try:
             yield writer
             writer.finish()
-        except BaseException:
+        except BaseException:  # also one that ends the function
             # What cannot be removed now, the bucket's lifecycle removes.
             with suppress(BotoCoreError, ClientError):
                 writer.abort()

@@ -33,22 +33,17 @@ def error_response(error: ApiError) -> Response:
     return json_response(error.body(), error.status, error.headers())
 
 
-class EventStream(Response):
-    """Sends each event as soon as it is there. A client that goes away ends the generation.
+class PartStream(Response):
+    """Sends each part as soon as it is there. A client that goes away ends what makes them.
 
-    A failure after the first event becomes the event that `on_failure` makes of it, and ends the stream.
+    A failure in between ends the response before it is complete.
     """
 
-    media_type = "text/event-stream"
-
-    def __init__(
-        self, events: AsyncGenerator[bytes, None], record: Record, on_failure: Callable[[ApiError], bytes]
-    ) -> None:
-        super().__init__(headers={"cache-control": "no-cache"})
+    def __init__(self, parts: AsyncGenerator[bytes, None], record: Record, headers: dict[str, str]) -> None:
+        super().__init__(headers=headers)
         del self.headers["content-length"]
-        self._events = events
+        self._parts = parts
         self._record = record
-        self._on_failure = on_failure
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -56,15 +51,20 @@ class EventStream(Response):
         except ClientDisconnectedError:
             self._record.outcome = CLIENT_DISCONNECTED
 
+    async def told(self, failure: ApiError, send: Send) -> bool:
+        """Tell the client of a failure in a part, and return whether that completes the body."""
+        return False
+
     async def _send(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        async with aclosing(self._events) as events:
+        async with aclosing(self._parts) as parts:
             try:
-                async for event in events:
-                    await _send_part(send, event)
+                async for part in parts:
+                    await send_part(send, part)
             except ApiError as error:
                 self._record.fail(error)
-                await _send_part(send, self._on_failure(error))
+                if not await self.told(error, send):
+                    return
             except Exception as bug:
                 await self._fail_for(bug, send)
                 raise
@@ -74,8 +74,24 @@ class EventStream(Response):
         failure = ApiError()
         failure.__cause__ = bug
         self._record.fail(failure)
-        await _send_part(send, self._on_failure(failure))
+        await self.told(failure, send)
 
 
-async def _send_part(send: Send, body: bytes) -> None:
+class EventStream(PartStream):
+    """Server-sent events. A failure becomes the event that `on_failure` makes of it, and ends the stream."""
+
+    media_type = "text/event-stream"
+
+    def __init__(
+        self, events: AsyncGenerator[bytes, None], record: Record, on_failure: Callable[[ApiError], bytes]
+    ) -> None:
+        super().__init__(events, record, {"cache-control": "no-cache"})
+        self._on_failure = on_failure
+
+    async def told(self, failure: ApiError, send: Send) -> bool:
+        await send_part(send, self._on_failure(failure))
+        return True
+
+
+async def send_part(send: Send, body: bytes) -> None:
     await send({"type": "http.response.body", "body": body, "more_body": True})

@@ -45,7 +45,7 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
 
         try:
             response = await connection.handle_async_request(request)
-        except BaseException:
+        except BaseException:  # a cancelled request gives its connection back too
             with anyio.CancelScope(shield=True):
                 await done()
             raise
@@ -99,7 +99,7 @@ class _Body:
         try:
             async for part in self._stream:
                 yield part
-        except BaseException:
+        except BaseException:  # a cancelled reader gives the connection back too
             await self.aclose()
             raise
 

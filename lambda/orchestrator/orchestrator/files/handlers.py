@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from jobtable import ids
-from prompting.errors import ApiError, InvalidRequestError
+from prompting.errors import InvalidRequestError
 from prompting.parsing import load_object
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from orchestrator.bodies import read_body
-from orchestrator.disconnect import ClientDisconnectedError, until_disconnect
 from orchestrator.files.files import CONTENT_TYPE, Files, file_object
 from orchestrator.files.multipart import drained, read_form
 from orchestrator.files.requests import parse_announcement, parse_purpose
 from orchestrator.jobs.errors import NotDeployedError
 from orchestrator.jobs.listing import parse_listing, refuse_unknown
 from orchestrator.jobs.owner import owner
-from orchestrator.replies import CLIENT_CLOSED_REQUEST, json_response
+from orchestrator.replies import CLIENT_CLOSED_REQUEST, PartStream, json_response
 from orchestrator.telemetry import CLIENT_DISCONNECTED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from starlette.requests import Request
-    from starlette.types import Receive, Scope, Send
 
     from orchestrator.environment import Environment
     from orchestrator.jobs.adapters import JobAdapters
@@ -95,31 +92,11 @@ class FileHandlers:
             raise InvalidRequestError(message, code="invalid_content_type")
 
 
-class ContentStream(Response):
-    """Sends a file's parts as they come. A failure in between ends the response before it is complete."""
+class ContentStream(PartStream):
+    """A file's content."""
 
     media_type = CONTENT_TYPE
 
     def __init__(self, filename: str, parts: AsyncGenerator[bytes, None], record: Record) -> None:
         disposition = f"attachment; filename*=UTF-8''{quote(filename, safe='')}"
-        super().__init__(headers={"content-disposition": disposition})
-        del self.headers["content-length"]
-        self._parts = parts
-        self._record = record
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await until_disconnect(receive, self._send(send))
-        except ClientDisconnectedError:
-            self._record.outcome = CLIENT_DISCONNECTED
-
-    async def _send(self, send: Send) -> None:
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        async with aclosing(self._parts) as parts:
-            try:
-                async for part in parts:
-                    await send({"type": "http.response.body", "body": part, "more_body": True})
-            except ApiError as error:
-                self._record.fail(error)
-                return
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        super().__init__(parts, record, {"content-disposition": disposition})
