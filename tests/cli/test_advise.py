@@ -7,6 +7,8 @@ import os
 import pty
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -168,3 +170,16 @@ def test_the_document_shows_what_is_printed(number: int, capsys: pytest.CaptureF
 def test_a_model_has_a_size() -> None:
     with pytest.raises(WorkloadError, match=r"^--billion-parameters: '0' given; accepted: 0.1 to 1000 billi"):
         advise.parameters("0")
+
+
+def test_a_reader_that_leaves_ends_it_quietly() -> None:
+    """As `| head -1` does."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-m", "twin", *line()], stdout=writing, stderr=subprocess.PIPE, check=False
+        )
+    finally:
+        os.close(writing)
+    assert (ended.returncode, ended.stderr) == (141, b"")

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 _FIRST_PORT, _LAST_PORT = 1024, 65535
+_NO_READER = 141
+"""What a shell reports of a program that writes to a closed pipe."""
 
 
 def _environments() -> list[str]:
@@ -161,6 +163,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         fail(f"the cloud refused or could not be reached: {error}")
     except (PermissionError, FileNotFoundError, IsADirectoryError) as error:
         fail(f"{error.filename}: {error.strerror}")
+    except BrokenPipeError:
+        # Nobody reads on, as behind `| head`; what Python would still write at its end goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _NO_READER
     except KeyboardInterrupt:
         print(file=sys.stderr)
         return 130
