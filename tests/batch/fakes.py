@@ -134,7 +134,7 @@ class FolderObjects:
         writer = FolderWriter(unfinished)
         try:
             yield writer
-        except BaseException:
+        except BaseException:  # also one that ends the function, as the tests' kills do
             writer.close()
             unfinished.unlink()
             raise
